@@ -1,0 +1,29 @@
+//! Which tables, columns and data files exist.
+//!
+//! [`Catalog`] is the contract; [`MemoryCatalog`] and [`EmbeddedCatalog`] keep it, and one suite of
+//! scenarios (`conformance`) runs on each. What a commit may do is decided in one place (`judge`) for all
+//! of them. The catalog stores words and small records: it never opens a data file, never deletes an
+//! object, and never decides what to merge.
+
+mod api;
+// mod embedded;
+mod error;
+mod file_set;
+mod judge;
+mod limits;
+mod memory;
+mod path;
+#[cfg(test)]
+mod record;
+
+#[cfg(test)]
+mod conformance {}
+
+pub use api::{
+    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Grave, Restore, Snapshot, TableExport, TableState,
+    WriterSession,
+};
+// pub use embedded::EmbeddedCatalog;
+pub use error::{Error, Result};
+pub use limits::Limits;
+pub use memory::MemoryCatalog;

@@ -1,0 +1,72 @@
+use gigapi_model::{Bucket, BucketSpan, FileId, LayerName, Level, SequenceRange};
+
+use super::*;
+
+#[derive(Debug)]
+struct Part(i64, i64);
+
+impl UnflushedPart for Part {
+    fn sequences(&self) -> (u64, u64) {
+        (1, 1)
+    }
+    fn time_range(&self) -> TimeRange {
+        TimeRange::new(Timestamp::from_nanos(self.0), Timestamp::from_nanos(self.1))
+    }
+    fn rows(&self) -> usize {
+        1
+    }
+}
+
+fn part(min: i64, max: i64) -> Arc<dyn UnflushedPart> {
+    Arc::new(Part(min, max))
+}
+
+fn file(min: i64, max: i64, sequence: u64) -> Arc<DataFile> {
+    let time = TimeRange::new(Timestamp::from_nanos(min), Timestamp::from_nanos(max));
+    let id = format!("00000000-0000-7000-8000-{sequence:06}{min:06}").parse::<FileId>().unwrap();
+    Arc::new(DataFile {
+        id,
+        level: Level::FLUSHED,
+        layer: LayerName::new("default").unwrap(),
+        bucket: Bucket::containing(time.min, BucketSpan::Hour),
+        rows: 1,
+        bytes: 1,
+        time,
+        sequence: SequenceRange { lo: sequence, hi: sequence },
+        checksum: 0,
+        tail_bytes: 0,
+    })
+}
+
+#[test]
+fn data_in_order_is_scanned_plainly() {
+    let layout = layout(TableKey::Tags, vec![file(0, 9, 1), file(10, 19, 2)], vec![part(20, 29), part(25, 30)]);
+    assert_eq!((layout.plain.len(), layout.parts.len(), layout.clusters.len()), (2, 2, 0));
+}
+
+#[test]
+fn overlapping_files_form_a_cluster_with_the_oldest_commit_first() {
+    let layout = layout(TableKey::Tags, vec![file(0, 9, 7), file(5, 14, 3), file(14, 20, 5), file(30, 40, 1)], vec![]);
+    assert_eq!(layout.plain.len(), 1);
+    let sequences: Vec<_> = layout.clusters[0].files.iter().map(|file| file.sequence.hi).collect();
+    assert_eq!(sequences, [3, 5, 7]);
+}
+
+#[test]
+fn an_unflushed_part_joins_the_file_that_it_overlaps() {
+    let layout = layout(TableKey::Tags, vec![file(0, 9, 1), file(20, 29, 2)], vec![part(9, 12), part(40, 50)]);
+    assert_eq!((layout.plain.len(), layout.parts.len()), (1, 1));
+    assert_eq!((layout.clusters[0].files.len(), layout.clusters[0].parts.len()), (1, 1));
+}
+
+#[test]
+fn files_of_one_commit_share_no_row() {
+    let layout = layout(TableKey::Tags, vec![file(0, 9, 4), file(5, 14, 4)], vec![]);
+    assert_eq!((layout.plain.len(), layout.clusters.len()), (2, 0));
+}
+
+#[test]
+fn a_table_without_a_key_is_never_merged() {
+    let layout = layout(TableKey::None, vec![file(0, 9, 1), file(5, 14, 2)], vec![part(0, 9)]);
+    assert_eq!((layout.plain.len(), layout.parts.len(), layout.clusters.len()), (2, 1, 0));
+}

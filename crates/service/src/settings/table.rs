@@ -1,0 +1,149 @@
+//! The list of all settings: the one source of their names, defaults and explanations.
+//!
+//! Loading, `check-config` and the settings table of the README are all driven by [`SETTINGS`]; a setting
+//! that is not here does not exist. Layers repeat, so their parts are listed apart in [`LAYER_PARTS`].
+
+/// How a setting's value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// As it is.
+    Plain,
+    /// Never.
+    Redacted,
+    /// As a URL without user, password and query values.
+    Scrubbed,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Descriptor {
+    /// Its name as an environment variable.
+    pub name: &'static str,
+    /// Other names that are accepted for it; the name wins over them.
+    pub aliases: &'static [&'static str],
+    /// The value where none is given; empty is none.
+    pub default: &'static str,
+    /// What it takes, as a phrase.
+    pub allowed: &'static str,
+    /// What it does, as one sentence.
+    pub help: &'static str,
+    /// How its value is shown.
+    pub shown: Shown,
+}
+
+impl Descriptor {
+    /// The key in a configuration file: the name in lower case without the program's prefix.
+    pub fn file_key(&self) -> String {
+        file_key(self.name)
+    }
+
+    /// Whether `name` is this setting's name or one of its aliases, as a variable or as a file key.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        std::iter::once(&self.name)
+            .chain(self.aliases)
+            .any(|known| known.eq_ignore_ascii_case(name) || file_key(known).eq_ignore_ascii_case(name))
+    }
+}
+
+pub(crate) fn file_key(name: &str) -> String {
+    name.strip_prefix("GIGAPI_").unwrap_or(name).to_ascii_lowercase()
+}
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    allowed: &'static str,
+    help: &'static str,
+) -> Descriptor {
+    Descriptor { name, aliases: &[], default, allowed, help, shown: Shown::Plain }
+}
+
+impl Descriptor {
+    const fn also(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn shown(mut self, shown: Shown) -> Self {
+        self.shown = shown;
+        self
+    }
+}
+
+const SWITCH: &str = "true or false";
+const SIZE: &str = "a size above zero, as 1048576, 64MiB or 1GB";
+const AUTO_SIZE: &str = "auto, or a size above zero, as 4GiB";
+const COUNT: &str = "a whole number of at least 1";
+const AUTO_COUNT: &str = "auto, or a whole number of at least 1";
+const SECONDS: &str = "seconds above zero, fractions count; or a duration, as 500ms or 2m";
+const SECONDS_OR_NEVER: &str = "seconds, fractions count; or a duration, as 500ms or 2m; 0 is never";
+const PORT: &str = "a port, 0 to 65535; 0 lets the system choose";
+
+/// All settings but the layers, in the order in which they are explained.
+pub const SETTINGS: &[Descriptor] = &[
+    setting("GIGAPI_ROOT", "./data", "a folder", "The folder of the data, the catalog and the write-ahead log.")
+        .also(&["DATA_DIR"]),
+    setting("GIGAPI_MODE", "aio", "aio, writeonly, readonly or compaction", "Which part this process plays."),
+    setting("GIGAPI_ENABLED", "true", SWITCH, "Accepted for compatibility; has no effect."),
+    setting("GIGAPI_UI", "true", SWITCH, "Whether the web interface is served."),
+    setting("HTTP_HOST", "[::]", "an address or host name; [::] is every address, 0.0.0.0 every IPv4 address", "Where to listen.")
+        .also(&["HOST"]),
+    setting("HTTP_PORT", "7971", PORT, "The port of HTTP and gRPC.").also(&["PORT"]),
+    setting("FLIGHTSQL_ENABLE", "true", SWITCH, "Whether FlightSQL is served on its own port."),
+    setting("FLIGHTSQL_PORT", "8082", PORT, "The port of FlightSQL."),
+    setting("HTTP_BASIC_AUTH_USERNAME", "", "a user name without a colon", "Clients must give this user name; needs the password too.")
+        .shown(Shown::Redacted),
+    setting("HTTP_BASIC_AUTH_PASSWORD", "", "a password", "Clients must give this password; needs the user name too.")
+        .shown(Shown::Redacted),
+    setting("GIGAPI_SECRET", "", "a text", "A token with all rights.").shown(Shown::Redacted),
+    setting("LOGLEVEL", "info", "off, error, warn, info, debug, trace, or a list as info,gigapi_writer=debug", "What is logged."),
+    setting("LOG_FORMAT", "text", "text or json", "How log lines look."),
+    setting("GIGAPI_METADATA_TYPE", "embedded", "embedded (also called json)", "Where the catalog lives."),
+    setting("GIGAPI_METADATA_URL", "", "a URL", "The catalog's address; the embedded catalog has none.").shown(Shown::Scrubbed),
+    setting("GIGAPI_METADATA_UNSAFE", "false", SWITCH, "Whether a catalog that may lose acknowledged changes is accepted."),
+    setting("GIGAPI_DURABILITY", "wal", "memory, wal or commit", "What a write has survived when it is acknowledged."),
+    setting("GIGAPI_SAVE_TIMEOUT_S", "1.0", SECONDS, "How long rows wait in the buffer before they are flushed."),
+    setting("GIGAPI_ALLOW_SAVE_TO_HD", "true", "true", "Accepted for compatibility; writing to disk cannot be switched off."),
+    setting("GIGAPI_DEFAULT_KEY", "tags", "tags or none", "The key of tables that line protocol makes: tags and time, or none."),
+    setting("GIGAPI_ACCEPT_WAL_LOSS", "false", SWITCH, "Whether to start although the write-ahead log of an earlier run is gone."),
+    setting("GIGAPI_BUFFER_BYTES_MAX", "512MiB", SIZE, "Bytes of rows waiting to be flushed, above which writes get 503."),
+    setting("GIGAPI_WAL_BYTES_MAX", "4GiB", SIZE, "Bytes of write-ahead log, above which writes get 503."),
+    setting("GIGAPI_NO_MERGES", "false", SWITCH, "Whether merging is switched off."),
+    setting("GIGAPI_MERGE_TIMEOUT_S", "10", SECONDS, "How often level 1 is merged; level 2 ten times, level 3 a hundred times as rarely."),
+    setting("GIGAPI_COMPACTOR_PARALLELISM", "auto", AUTO_COUNT, "How many merges run at once."),
+    setting("GIGAPI_QUERY_MEMORY", "auto", AUTO_SIZE, "Memory for queries, above which they spill or fail.")
+        .also(&["DUCKDB_MEM_LIMIT"]),
+    setting("GIGAPI_QUERY_THREADS", "auto", AUTO_COUNT, "Threads for queries.").also(&["DUCKDB_THREAD_LIMIT"]),
+    setting("GIGAPI_QUERY_TIMEOUT_S", "300", SECONDS_OR_NEVER, "How long one query may run."),
+    setting("GIGAPI_QUERY_CONCURRENCY", "auto", AUTO_COUNT, "How many queries run at once; more get 503."),
+    setting("GIGAPI_SQL_BYTES_MAX", "1MiB", SIZE, "Bytes of one query's text."),
+    setting("GIGAPI_BODY_BYTES_MAX", "25MiB", SIZE, "Bytes of a request's body as it is sent."),
+    setting("GIGAPI_DECOMPRESSED_BYTES_MAX", "64MiB", SIZE, "Bytes of a request's body after decompression."),
+    setting("GIGAPI_LINE_BYTES_MAX", "1MiB", SIZE, "Bytes of one line of line protocol."),
+    setting("GIGAPI_TAG_VALUE_BYTES_MAX", "64KiB", SIZE, "Bytes of one tag value."),
+    setting("GIGAPI_NEW_COLUMNS_MAX", "100", COUNT, "New columns in one request."),
+    setting("GIGAPI_COLUMNS_MAX", "1000", COUNT, "Columns of a table."),
+    setting("GIGAPI_TABLES_MAX", "10000", COUNT, "Tables of a database."),
+    setting("GIGAPI_DATABASES_MAX", "1000", COUNT, "Databases."),
+    setting("GIGAPI_CONNECTIONS_MAX", "4096", COUNT, "Open connections; more get 503."),
+    setting("GIGAPI_HEADER_TIMEOUT_S", "10", SECONDS, "How long a client may take to send a request's head."),
+    setting("GIGAPI_BODY_IDLE_TIMEOUT_S", "15", SECONDS, "How long a client may pause while it sends a body."),
+    setting("GIGAPI_KEEP_ALIVE_TIMEOUT_S", "90", SECONDS, "How long a connection may stay open between two requests."),
+    setting("GIGAPI_DRAIN_TIMEOUT_S", "30", SECONDS, "How long requests in flight may take to finish at shutdown."),
+];
+
+/// The parts of layer `<i>`: `GIGAPI_LAYERS_<i>_<NAME>`, also `GIGAPI_LAYER_<i>_<NAME>`.
+pub const LAYER_PARTS: &[Descriptor] = &[
+    setting("NAME", "", "a name of up to 240 bytes", "The layer's name; needed."),
+    setting("TYPE", "fs", "fs (s3 is not in this version)", "What holds the layer's objects."),
+    setting("URL", "", "a folder, as /data/hot or file:///data/hot", "Where the layer lies; needed.").shown(Shown::Scrubbed),
+    setting("GLOBAL", "false", SWITCH, "Whether all processes reach the layer under the same URL."),
+    setting("TTL", "0", "a duration, as 30s, 10m, 12h, 7d or 4w; 0 is never", "How old data gets before it moves to the next layer, or ends."),
+    setting("AUTH_KEY", "", "a text", "The access key of the layer's store.").shown(Shown::Redacted),
+    setting("AUTH_SECRET", "", "a text", "The secret key of the layer's store.").shown(Shown::Redacted),
+];
+
+/// The setting of that exact name.
+pub(crate) fn descriptor(name: &str) -> Option<&'static Descriptor> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}

@@ -1,0 +1,186 @@
+//! What the program needs to know, in its own terms.
+//!
+//! These are plain data: checked, with units in their types, and nothing to look up. `Debug` shows no secret
+//! because secrets are kept in [`Secret`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gigapi_model::LayerName;
+
+use super::kinds::{DefaultKey, Durability, LogFormat, Mode};
+use crate::Secret;
+
+/// All settings of one process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The folder of data, catalog and write-ahead log, as it was typed.
+    pub root: PathBuf,
+    /// Which part this process plays.
+    pub mode: Mode,
+    /// The HTTP server.
+    pub http: HttpSettings,
+    /// FlightSQL's own port.
+    pub flight: FlightSettings,
+    /// Who may call.
+    pub auth: AuthSettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// The catalog.
+    pub metadata: MetadataSettings,
+    /// The writer.
+    pub writer: WriterSettings,
+    /// The compactor.
+    pub compactor: CompactorSettings,
+    /// The querier.
+    pub query: QuerySettings,
+    /// Limits on what clients send.
+    pub limits: Limits,
+    /// The layers from the newest data to the oldest; at least one.
+    pub layers: Vec<LayerSettings>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpSettings {
+    /// An IP address without brackets, or a host name.
+    pub host: String,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// Whether somebody chose the port; if not, a second default port may be opened.
+    pub port_given: bool,
+    /// Whether the web interface is served.
+    pub ui: bool,
+    /// Open connections; more get 503.
+    pub connections_max: usize,
+    /// For a request's head.
+    pub header_timeout: Duration,
+    /// Between two pieces of a request's body.
+    pub body_idle_timeout: Duration,
+    /// Between two requests on one connection.
+    pub keep_alive_timeout: Duration,
+    /// For requests in flight at shutdown.
+    pub drain_timeout: Duration,
+}
+
+/// FlightSQL's own port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlightSettings {
+    /// Whether it is opened.
+    pub enabled: bool,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+}
+
+/// Who may call. With neither, everybody may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// A user name and password.
+    pub user: Option<UserCredentials>,
+    /// A token with all rights.
+    pub token: Option<Secret>,
+}
+
+/// A user name and password. The name is hidden too: clients that only have a token put it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserCredentials {
+    /// The name; holds no colon.
+    pub name: Secret,
+    /// The password.
+    pub password: Secret,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A level, or a comma-separated list of `level` and `module=level`; valid by construction.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// The catalog; the embedded one is the only kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataSettings {
+    /// The folder of the embedded catalog.
+    pub folder: PathBuf,
+    /// Whether a catalog that may lose acknowledged changes is accepted.
+    pub accept_unsafe: bool,
+}
+
+/// The writer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriterSettings {
+    /// What a write has survived when it is acknowledged, where the request does not say.
+    pub durability: Durability,
+    /// How long rows wait in the buffer.
+    pub save_timeout: Duration,
+    /// The key of tables that line protocol makes.
+    pub default_key: DefaultKey,
+    /// Whether to start although the write-ahead log of an earlier run is gone.
+    pub accept_wal_loss: bool,
+    /// Bytes of rows waiting to be flushed.
+    pub buffer_bytes_max: usize,
+    /// Bytes of write-ahead log on disk.
+    pub wal_bytes_max: u64,
+}
+
+/// The compactor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompactorSettings {
+    /// Whether files are merged.
+    pub merges: bool,
+    /// Between merges of level 1.
+    pub merge_timeout: Duration,
+    /// Merges at once; `None` follows the machine.
+    pub parallelism: Option<usize>,
+}
+
+/// The querier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuerySettings {
+    /// Bytes of memory; `None` follows the machine.
+    pub memory_bytes_max: Option<usize>,
+    /// Threads; `None` follows the machine.
+    pub threads: Option<usize>,
+    /// For one query; `None` is unlimited.
+    pub timeout: Option<Duration>,
+    /// Queries at once; `None` follows the machine.
+    pub concurrency_max: Option<usize>,
+    /// Bytes of one query's text.
+    pub sql_bytes_max: usize,
+}
+
+/// Limits on what clients send and make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a body as it is sent.
+    pub body_bytes_max: usize,
+    /// Bytes of a body after decompression.
+    pub decompressed_bytes_max: usize,
+    /// Bytes of one line.
+    pub line_bytes_max: usize,
+    /// Bytes of one tag value.
+    pub tag_value_bytes_max: usize,
+    /// New columns in one request.
+    pub new_columns_max: usize,
+    /// Columns of a table.
+    pub columns_max: usize,
+    /// Tables of a database.
+    pub tables_max: usize,
+    /// Databases.
+    pub databases_max: usize,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerSettings {
+    /// Its name.
+    pub name: LayerName,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether all processes reach it under the same URL.
+    pub global: bool,
+    /// How old data gets before it leaves the layer; `None` is never.
+    pub ttl: Option<Duration>,
+}

@@ -1,0 +1,29 @@
+#![allow(dead_code, unused, reason = "skeleton")]
+//! Where data files lie and what is inside them.
+//!
+//! Layers become object stores here, local disks become durable, Parquet files are written with the project's
+//! settings and read back with the facts that a rebuild of the catalog needs. It knows tables and files as
+//! vocabulary only: which files are live is the catalog's business, and this crate never asks it.
+
+mod error;
+mod layers;
+mod local;
+pub mod metadata_json;
+pub mod parquet;
+mod path;
+mod verify;
+
+#[cfg(any(test, feature = "test-util"))]
+pub mod faulty;
+#[cfg(test)]
+mod suite;
+
+pub use error::{Error, Result};
+pub use layers::{Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData, original_data};
+pub use local::{DurableLocalStore, SyncCounter};
+pub use parquet::{
+    ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, Origin, Scalar,
+    StoredFacts, encode_file, read_facts,
+};
+pub use path::{FilePath, OWN_FOLDER, bucket_folder, own_path, table_folder};
+pub use verify::{ExpectedObject, ExpectedObjects, VerifyingStore, checksum, verify_object};

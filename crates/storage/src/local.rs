@@ -1,0 +1,203 @@
+//! A folder of this machine as a durable object store.
+//!
+//! The stock local store of `object_store` never syncs, so what it acknowledged can be gone after a power loss.
+//! Here a write goes to a temporary file in the same file system, is synced, renamed, and the folder is synced:
+//! when a call returns, the object survives. Objects appear whole or not at all. Reads and lists are the stock
+//! store's. No call overwrites bytes in place, and no list shows the temporary files.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path as FsPath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use gigapi_model::Ids;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result,
+};
+use tokio::runtime::Handle;
+
+mod disk;
+mod error;
+mod folders;
+mod temporary;
+mod upload;
+
+use disk::{Disk, Existing};
+
+/// How this store calls itself in errors.
+const NAME: &str = "DurableLocalStore";
+
+/// Deletes that arrive together share the syncs of their folders.
+const DELETES_PER_BATCH: usize = 512;
+
+/// Counts disk syncs: of files, of folders and of whole file systems.
+#[derive(Debug, Default)]
+pub struct SyncCounter(AtomicU64);
+
+impl SyncCounter {
+    /// Syncs so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A folder of this machine as a durable object store.
+#[derive(Debug)]
+pub struct DurableLocalStore {
+    disk: Arc<Disk>,
+    reads: LocalFileSystem,
+}
+
+impl DurableLocalStore {
+    /// Opens the folder, making it if need be, and removes temporary files of processes that are gone.
+    ///
+    /// Several processes may open one folder. Blocks on the disk: meant for the start of a process.
+    pub fn open(root: &FsPath, ids: &dyn Ids) -> crate::Result<Arc<Self>> {
+        let place = root.display().to_string();
+        let failed = |source| crate::Error::from_store("opening", &place, &place, source);
+        let disk = Disk::open(root, ids).map_err(|error| failed(error.into()))?;
+        let reads = LocalFileSystem::new_with_prefix(root).map_err(failed)?;
+        Ok(Arc::new(Self { disk: Arc::new(disk), reads }))
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &FsPath {
+        self.disk.root()
+    }
+
+    /// The counter of this store's disk syncs.
+    pub fn syncs(&self) -> &SyncCounter {
+        self.disk.syncs()
+    }
+
+    /// Writes many objects with few disk syncs; when it returns, all of them survive a power loss.
+    ///
+    /// Objects of the same path are replaced. Each appears whole or not at all, but the set is not atomic: after an
+    /// error some may be there.
+    pub async fn put_files(&self, files: Vec<(Path, Bytes)>) -> crate::Result<()> {
+        let place = self.root().display().to_string();
+        let named = files.first().map_or_else(String::new, |(path, _)| match files.len() {
+            1 => path.to_string(),
+            many => format!("{path} and {} more", many - 1),
+        });
+        let disk = Arc::clone(&self.disk);
+        blocking(move || disk.put_many(&files))
+            .await
+            .map_err(|error| crate::Error::from_store("writing", &place, &named, error))
+    }
+}
+
+impl fmt::Display for DurableLocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{NAME}({})", self.root().display())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableLocalStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let existing = match options.mode {
+            PutMode::Overwrite => Existing::Replace,
+            PutMode::Create => Existing::Refuse,
+            PutMode::Update(_) => return Err(not_implemented("put with PutMode::Update")),
+        };
+        if !options.attributes.is_empty() {
+            return Err(not_implemented("put with attributes"));
+        }
+        let (disk, location) = (Arc::clone(&self.disk), location.clone());
+        blocking(move || disk.put(&location, &payload, existing)).await?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        if !options.attributes.is_empty() {
+            return Err(not_implemented("put with attributes"));
+        }
+        let (disk, location) = (Arc::clone(&self.disk), location.clone());
+        let upload = blocking(move || upload::Upload::start(disk, location)).await?;
+        Ok(Box::new(upload))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.reads.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.reads.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let disk = Arc::clone(&self.disk);
+        locations
+            .ready_chunks(DELETES_PER_BATCH)
+            .then(move |batch| {
+                let disk = Arc::clone(&disk);
+                async move {
+                    let done = blocking(move || Ok(disk.delete_many(batch))).await;
+                    futures::stream::iter(done.unwrap_or_else(|error| vec![Err(error)]))
+                }
+            })
+            .flatten()
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.reads.list(prefix).try_filter(|meta| std::future::ready(!temporary::hides(&meta.location))).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let mut found = self.reads.list_with_delimiter(prefix).await?;
+        found.common_prefixes.retain(|path| !temporary::hides(path));
+        found.objects.retain(|meta| !temporary::hides(&meta.location));
+        Ok(found)
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let existing = match options.mode {
+            CopyMode::Overwrite => Existing::Replace,
+            CopyMode::Create => Existing::Refuse,
+        };
+        let (disk, from, to) = (Arc::clone(&self.disk), from.clone(), to.clone());
+        blocking(move || disk.copy(&from, &to, existing)).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        let existing = match options.target_mode {
+            RenameTargetMode::Overwrite => Existing::Replace,
+            RenameTargetMode::Create => Existing::Refuse,
+        };
+        let (disk, from, to) = (Arc::clone(&self.disk), from.clone(), to.clone());
+        blocking(move || disk.rename(&from, &to, existing)).await
+    }
+}
+
+fn not_implemented(operation: &str) -> Error {
+    Error::NotImplemented { operation: operation.to_owned(), implementer: NAME.to_owned() }
+}
+
+/// Runs `work` where it may block: on the runtime's blocking threads, or right here outside of a runtime.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await?,
+        Err(_) => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

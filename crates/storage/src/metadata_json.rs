@@ -1,0 +1,1 @@
+//! `metadata.json`: the files of a bucket for readers in other languages.

@@ -1,0 +1,16 @@
+//! Parquet as this project writes and reads it.
+//!
+//! [`FileEncoder`] turns sorted rows into one object with the facts that a rebuild of the catalog needs
+//! ([`FileFacts`]) and gives back statistics for the catalog ([`FileStatistics`]); [`read_facts`] reads both from
+//! an object again. Encoding is CPU-bound and synchronous: callers run it on a blocking thread. Which rows a
+//! file holds and what happens to it afterwards is decided elsewhere.
+
+mod encoder;
+mod facts;
+mod reader;
+mod statistics;
+
+pub use encoder::{EncodedFile, FileEncoder, FileEncoders, FileWriter, ROW_GROUP_ROWS_MAX, encode_file};
+pub use facts::{FileFacts, Origin, StoredFacts};
+pub use reader::{read_facts, verify_chunks};
+pub use statistics::{ColumnStatistics, FileStatistics, STATISTICS_STRING_BYTES_MAX, Scalar};
