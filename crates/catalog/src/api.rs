@@ -179,6 +179,16 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// session from before a rebuild never equals one after it.
     async fn open_writer(&self, writer: WriterId) -> Result<WriterSession>;
 
+    /// All write-ahead logs that were ever opened against this catalog, in no order.
+    async fn writers(&self) -> Result<Vec<WriterId>>;
+
+    /// Installs a definition that a write-ahead log remembers and the catalog has lost, under its own id.
+    ///
+    /// An unknown table is made; a known one with an older revision is replaced, if the newer one has all its
+    /// columns; otherwise nothing happens. Answers the definition as it is afterwards. `Dropped` if the table
+    /// was dropped, `NameTaken` if another table has its name or the revisions contradict each other.
+    async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>>;
+
     /// All databases, by name. A database exists as long as it has a live table.
     async fn databases(&self) -> Result<Vec<DatabaseName>>;
 

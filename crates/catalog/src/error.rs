@@ -91,6 +91,15 @@ pub enum Error {
     /// The columns do not fit the table.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// A definition cannot be installed: its name belongs to another table, or its columns contradict the
+    /// table's own.
+    #[error("the name {database}.{table} belongs to another definition in the catalog")]
+    NameTaken {
+        /// Its database.
+        database: String,
+        /// Its name.
+        table: String,
+    },
     /// The change contradicts itself. A defect of the caller.
     #[error("the request contradicts itself: {reason}")]
     Malformed {
@@ -138,6 +147,7 @@ impl Error {
             | Self::FileExists { .. }
             | Self::FileTooOld { .. }
             | Self::Claimed { .. }
+            | Self::NameTaken { .. }
             | Self::NotEmpty { .. } => ErrorKind::Conflict,
             Self::Gap { .. } | Self::Malformed { .. } => ErrorKind::Internal,
             Self::Dropped { .. } | Self::UnknownTable { .. } | Self::NoSuchTable { .. } => ErrorKind::NotFound,

@@ -45,8 +45,8 @@ impl FileSet {
 
     /// Files that overlap `range`, by ascending `(time.min, id)`.
     pub(crate) fn overlapping(&self, range: TimeRange) -> impl Iterator<Item = &Arc<DataFile>> {
-        let span = i64::try_from(self.longest.as_nanos()).unwrap_or(i64::MAX);
-        let first = Timestamp::from_nanos(range.min.nanos().saturating_sub(span));
+        let span = u64::try_from(self.longest.as_nanos()).unwrap_or(u64::MAX);
+        let first = Timestamp::from_nanos(range.min.nanos().saturating_sub_unsigned(span));
         let last = range.max;
         self.by_time
             .range((first, FileId::from_uuid(uuid::Uuid::nil()))..)

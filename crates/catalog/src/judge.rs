@@ -280,3 +280,18 @@ pub(crate) fn check_restore(restore: &Restore) -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether a definition that a write-ahead log remembers takes the place of the catalog's own.
+pub(crate) fn replaces(known: &TableDef, remembered: &TableDef) -> Result<bool> {
+    if remembered.revision <= known.revision {
+        return Ok(false);
+    }
+    let keeps_columns = known.columns.iter().all(|column| remembered.columns.contains(column));
+    let same_name = known.database == remembered.database && known.name == remembered.name;
+    if keeps_columns && same_name { Ok(true) } else { Err(name_taken(remembered)) }
+}
+
+/// The answer where a definition cannot be installed.
+pub(crate) fn name_taken(wanted: &TableDef) -> Error {
+    Error::NameTaken { database: wanted.database.to_string(), table: wanted.name.to_string() }
+}

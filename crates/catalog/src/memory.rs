@@ -53,6 +53,14 @@ impl Catalog for MemoryCatalog {
         Ok(self.state.lock().open_writer(writer))
     }
 
+    async fn writers(&self) -> Result<Vec<WriterId>> {
+        Ok(self.state.lock().writers())
+    }
+
+    async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {
+        self.state.lock().adopt(table)
+    }
+
     async fn databases(&self) -> Result<Vec<DatabaseName>> {
         Ok(self.state.lock().names.keys().cloned().collect())
     }

@@ -162,12 +162,10 @@ impl Reader<'_> {
         Ok(u64::from_le_bytes(self.take()?))
     }
 
-    #[allow(dead_code, reason="x")]
     pub(crate) fn uuid(&mut self) -> Result<Uuid> {
         Ok(Uuid::from_bytes(self.take()?))
     }
 
-    #[allow(dead_code, reason="x")]
     pub(crate) fn slice(&mut self, length: usize) -> Result<&[u8]> {
         let (head, rest) = self.0.split_at_checked(length).ok_or_else(|| damaged("a record is cut off".to_owned()))?;
         self.0 = rest;

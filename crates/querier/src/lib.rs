@@ -1,0 +1,23 @@
+//! Reads: SQL over data files and unflushed rows.
+//!
+//! The only crate that knows the query engine. A query takes one view of each table it names, plans over an explicit list of
+//! files, and streams its answer. It never writes, never lists a store, and holds nothing between requests but
+//! caches of what cannot change.
+
+mod dialect;
+mod error;
+mod metrics;
+mod querier;
+mod scan;
+mod session;
+mod settings;
+mod unflushed;
+mod view;
+
+pub use error::{Error, Result};
+pub use querier::{Answer, Habits, Querier, QuerierComponents, QueryRequest};
+pub use settings::QueryOptions;
+pub use unflushed::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};
+
+#[cfg(test)]
+mod tests;

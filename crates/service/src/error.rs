@@ -43,6 +43,15 @@ pub enum Error {
     /// The catalog could not be opened.
     #[error("the catalog cannot be opened: {0}")]
     Catalog(#[from] gigapi_catalog::Error),
+    /// A layer could not be opened or is not ours.
+    #[error(transparent)]
+    Storage(#[from] gigapi_storage::Error),
+    /// The thread that opened catalog and layers is gone.
+    #[error("opening catalog and layers did not finish: {reason}")]
+    Interrupted {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -50,9 +59,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Settings(_) | Self::Listen { .. } => ErrorKind::Invalid,
-            Self::Logging { .. } | Self::Signals(_) => ErrorKind::Internal,
+            Self::Logging { .. } | Self::Signals(_) | Self::Interrupted { .. } => ErrorKind::Internal,
             Self::Folder { .. } => ErrorKind::Unavailable,
             Self::Catalog(error) => error.kind(),
+            Self::Storage(error) => error.kind(),
         }
     }
 }

@@ -4,9 +4,23 @@
 //! Writer, querier and compactor build on this crate and differ in what they route to. It takes no decision
 //! about data: no table, file or query is known here.
 
+mod api_error;
+pub mod auth;
+mod components;
 mod error;
+pub mod http;
+mod readiness;
 mod secret;
 pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
 
+pub use api_error::{ApiError, Dialect, LINES_MAX, RefusedLine};
+pub use auth::Authenticator;
+pub use components::Components;
 pub use error::{Error, Result};
+pub use readiness::{Block, Readiness, Reason};
 pub use secret::{Fingerprint, REDACTED, Secret, scrub_url};
+pub use settings::Settings;
+pub use shutdown::{Participant, Phase, Shutdown, Signals};
+pub use telemetry::Metrics;

@@ -17,13 +17,14 @@ mod types;
 mod values;
 
 pub use error::{SettingsError, WrongSetting};
+pub use gigapi_storage::LayerSettings;
 pub use kinds::{DefaultKey, Durability, LogFormat, Mode, UnknownWord};
 pub use show::{Effective, EffectiveSettings, markdown_table};
 pub use source::{ConfigFile, Origin, Sources};
 pub use table::{Descriptor, LAYER_PARTS, SETTINGS, Shown};
 pub use types::{
-    AuthSettings, CompactorSettings, FlightSettings, HttpSettings, LayerSettings, Limits, LogSettings,
-    MetadataSettings, QuerySettings, Settings, UserCredentials, WriterSettings,
+    AuthSettings, CompactorSettings, FlightSettings, HttpSettings, Limits, LogSettings, MetadataSettings,
+    QuerySettings, Settings, UserCredentials, WriterSettings,
 };
 
 /// What loading yields.

@@ -5,9 +5,13 @@
 //! an object again. Encoding is CPU-bound and synchronous: callers run it on a blocking thread. Which rows a
 //! file holds and what happens to it afterwards is decided elsewhere.
 
+mod chunk;
+mod column;
 mod encoder;
+mod encoding;
 mod facts;
 mod reader;
+mod schema;
 mod statistics;
 
 pub use encoder::{EncodedFile, FileEncoder, FileEncoders, FileWriter, ROW_GROUP_ROWS_MAX, encode_file};

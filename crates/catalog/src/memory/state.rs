@@ -198,6 +198,33 @@ impl State {
         Ok(def)
     }
 
+    pub(super) fn writers(&self) -> Vec<WriterId> {
+        self.writers.keys().copied().collect()
+    }
+
+    pub(super) fn adopt(&mut self, wanted: &TableDef) -> Result<Arc<TableDef>> {
+        match self.table_mut(wanted.id) {
+            Ok(table) => {
+                if judge::replaces(&table.def, wanted)? {
+                    table.def = Arc::new(wanted.clone());
+                    table.version += 1;
+                }
+                Ok(table.def.clone())
+            }
+            Err(Error::UnknownTable { .. }) => {
+                let names = self.names.entry(wanted.database.clone()).or_default();
+                if names.contains_key(&wanted.name) {
+                    return Err(judge::name_taken(wanted));
+                }
+                names.insert(wanted.name.clone(), wanted.id);
+                let def = Arc::new(wanted.clone());
+                self.tables.insert(wanted.id, Entry::Live(Box::new(Table::new(def.clone(), self.epochs.epoch))));
+                Ok(def)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn drop_table(&mut self, id: TableId, delete_after: Timestamp) -> Result<()> {
         let table = match self.table(id) {
             Err(Error::Dropped { .. }) => return Ok(()),

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gigapi_model::LayerName;
+use gigapi_storage::{LayerKind, LayerSettings};
+use url::Url;
 
 use super::build::Reader;
 use super::source::{Origin, Raw};
 use super::table::{Descriptor, LAYER_PARTS};
-use super::types::LayerSettings;
 use super::values::{self, Parsed};
 
 /// The name of a part of a layer, as people write it.
@@ -36,14 +37,14 @@ pub(crate) fn build(reader: &mut Reader<'_>, root: &Path) -> Vec<LayerSettings> 
         if layers.iter().any(|other| other.name == layer.name) {
             refuse(reader, *index, parts, "NAME", "names a second layer that way; each needs a name of its own");
         }
-        if layers.iter().any(|other| other.folder == layer.folder) {
+        if layers.iter().any(|other| other.url == layer.url) {
             refuse(reader, *index, parts, "URL", "is another layer's; each needs a folder of its own");
         }
         layers.push(layer);
     }
     if by_index.is_empty() {
         let name = LayerName::new("default").expect("`default` is a plain word, which every name rule allows");
-        layers.push(LayerSettings { name, folder: root.to_owned(), global: true, ttl: None });
+        layers.push(LayerSettings { global: true, ..LayerSettings::folder(name, root) });
     }
     layers
 }
@@ -69,16 +70,23 @@ fn one(reader: &mut Reader<'_>, index: usize, parts: &BTreeMap<&'static str, Raw
             reader.warnings.push(format!("{name} has no effect: a layer in a folder needs no keys"));
         }
     }
-    Some(LayerSettings { name: name?, folder: folder?, global: global?, ttl: ttl? })
+    let url = folder?.to_string_lossy().into_owned();
+    Some(LayerSettings { name: name?, kind: LayerKind::Fs, url, global: global?, ttl: ttl? })
 }
 
+/// The folder that a path or a `file://` URL means.
 fn folder(text: &str) -> Parsed<PathBuf> {
-    let path = match text.split_once("://") {
-        Some(("file", path)) => path,
-        Some(_) => return Err("is not the URL of a folder".to_owned()),
-        None => text,
-    };
-    if path.is_empty() { Err("is missing".to_owned()) } else { Ok(PathBuf::from(path)) }
+    if text.is_empty() {
+        return Err("is missing".to_owned());
+    }
+    if !text.contains("://") {
+        return Ok(PathBuf::from(text));
+    }
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    if url.scheme() != "file" {
+        return Err("is not the URL of a folder".to_owned());
+    }
+    url.to_file_path().map_err(|()| "names a host; a folder's URL starts with file:///".to_owned())
 }
 
 fn part(index: usize, parts: &BTreeMap<&'static str, Raw>, name: &'static str) -> Part {

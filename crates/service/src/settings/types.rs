@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gigapi_model::LayerName;
+use gigapi_storage::LayerSettings;
 
 use super::kinds::{DefaultKey, Durability, LogFormat, Mode};
 use crate::Secret;
@@ -170,17 +170,4 @@ pub struct Limits {
     pub tables_max: usize,
     /// Databases.
     pub databases_max: usize,
-}
-
-/// One layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerSettings {
-    /// Its name.
-    pub name: LayerName,
-    /// Its folder.
-    pub folder: PathBuf,
-    /// Whether all processes reach it under the same URL.
-    pub global: bool,
-    /// How old data gets before it leaves the layer; `None` is never.
-    pub ttl: Option<Duration>,
 }

@@ -179,7 +179,7 @@ fn format_checksums(groups: &[Vec<u64>]) -> String {
 
 fn parse_checksums(text: &str) -> Option<Vec<Vec<u64>>> {
     let group = |text: &str| -> Option<Vec<u64>> {
-        if !text.is_ascii() || text.len() % 16 != 0 {
+        if text.len() % 16 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
         (0..text.len()).step_by(16).map(|at| u64::from_str_radix(&text[at..at + 16], 16).ok()).collect()

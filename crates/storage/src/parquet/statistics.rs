@@ -11,7 +11,7 @@ use crate::Result;
 mod codec;
 mod collect;
 
-pub(crate) use collect::Collector;
+pub(crate) use collect::{Summary, cut, successor};
 
 /// Bounds of strings are cut to this many bytes and are inexact then.
 pub const STATISTICS_STRING_BYTES_MAX: usize = 64;

@@ -3,10 +3,9 @@
 //! New series of a table mostly name the same tags in the same order, so the names of the series before
 //! are tried first: where they fit, no name is looked up and none can be there twice.
 
-use std::collections::HashMap;
-
 use gigapi_model::{ColumnName, TIME_COLUMN};
 use gigapi_rows::{Draft, TagPair};
+use hashbrown::HashMap;
 
 use super::fault::{Problem, Step};
 use super::number::byte;
@@ -18,7 +17,7 @@ use super::{Input, Span};
 pub(super) struct TagNames<'a> {
     /// Raw names with their `=`, in the order of the series before.
     layout: Vec<(&'a [u8], u16)>,
-    by_raw: HashMap<&'a [u8], u16, hashbrown::DefaultHashBuilder>,
+    by_raw: HashMap<&'a [u8], u16>,
     /// Per name, one more than the series that had it last.
     seen: Vec<u32>,
 }

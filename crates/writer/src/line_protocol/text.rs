@@ -140,19 +140,28 @@ pub(super) fn unquote_into(raw: &[u8], text: &mut Vec<u8>) {
 /// tells whether its tags lie behind. A quote that is never closed does not count as one, so that it
 /// cannot take the following lines with it.
 pub(super) fn line_end(body: &[u8], from: usize, in_fields: bool) -> usize {
+    closed_line_end(body, from, in_fields).unwrap_or_else(|first_newline| first_newline)
+}
+
+/// Like [`line_end`], but where a quote is not closed, the first newline behind it is the error.
+pub(super) fn closed_line_end(body: &[u8], from: usize, in_fields: bool) -> Result<usize, usize> {
     let mut at = if in_fields { from } else { prefix_end(body, from) };
     loop {
-        let Some(offset) = body.get(at..).and_then(|rest| memchr2(b'\n', b'"', rest)) else { return body.len() };
+        let Some(offset) = body.get(at..).and_then(|rest| memchr2(b'\n', b'"', rest)) else { return Ok(body.len()) };
         let found = at + offset;
         if byte(body, found) == b'\n' {
-            return found;
+            return Ok(found);
         }
         at = found + 1;
         let opens = found > from && byte(body, found - 1) == b'=' && (found < 2 || byte(body, found - 2) != b'\\');
         if opens && let Some((close, _)) = closing_quote(body, at) {
             at = close + 1;
         } else if opens {
-            return memchr(b'\n', body.get(at..).unwrap_or_default()).map_or(body.len(), |offset| at + offset);
+            let newline = memchr(b'\n', body.get(at..).unwrap_or_default());
+            return Err(newline.map_or(body.len(), |offset| at + offset));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

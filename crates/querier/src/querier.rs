@@ -1,0 +1,213 @@
+//! Answers statements: admission, planning, running, and giving up.
+//!
+//! A query runs on the runtime that the caller gives, apart from whoever takes its rows, and is cancelled when
+//! they are no longer wanted. Its first rows are there before an answer is given, so that whatever can fail early
+//! fails as an error and not in the middle of a body.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ParamValues;
+use gigapi_catalog::Catalog;
+use gigapi_model::TableDef;
+use object_store::ObjectStore;
+use prometheus_client::registry::Registry;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+mod answer;
+mod plan;
+mod run;
+
+pub use answer::Answer;
+
+use crate::dialect::{self, Command};
+use crate::metrics::QuerierMetrics;
+use crate::scan::StatisticsCache;
+use crate::session::{self, Engine};
+use crate::settings::QueryOptions;
+use crate::unflushed::Unflushed;
+use crate::{Error, Result};
+
+/// What a querier is made of.
+pub struct QuerierComponents {
+    /// Which tables and files there are.
+    pub catalog: Arc<dyn Catalog>,
+    /// All layers as one store whose paths are `<layer>/<object path>`.
+    pub store: Arc<dyn ObjectStore>,
+    /// Rows that a writer in this process holds.
+    pub unflushed: Option<Arc<dyn Unflushed>>,
+    /// Limits.
+    pub options: QueryOptions,
+    /// Where queries run; apart from the threads that serve requests.
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl fmt::Debug for QuerierComponents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuerierComponents").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Which habits an answer follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habits {
+    /// Unnamed columns are named as DuckDB names them.
+    DuckDb,
+    /// Unnamed columns are named as the engine names them.
+    Engine,
+}
+
+/// One statement and what its request says beside it.
+#[derive(Debug, Clone)]
+pub struct QueryRequest {
+    /// The text.
+    pub sql: String,
+    /// The database of names that do not say theirs.
+    pub database: String,
+    /// Whether `SELECT *` shows `date` and `hour`.
+    pub show_virtual: bool,
+    /// How unnamed columns are named.
+    pub habits: Habits,
+    /// Values of the statement's `$name` placeholders.
+    pub parameters: Option<ParamValues>,
+}
+
+/// Answers queries; clones share everything.
+#[derive(Clone)]
+pub struct Querier {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    components: QuerierComponents,
+    engine: Engine,
+    statistics: Arc<StatisticsCache>,
+    turns: Arc<Semaphore>,
+    metrics: QuerierMetrics,
+}
+
+impl fmt::Debug for Querier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Querier").field("components", &self.shared.components).finish_non_exhaustive()
+    }
+}
+
+impl Querier {
+    /// Makes a querier and registers its metrics. Nothing is read yet.
+    pub fn new(components: QuerierComponents, registry: &mut Registry) -> Result<Self> {
+        let engine = Engine::new(&components.options, Arc::clone(&components.store))?;
+        let turns = Arc::new(Semaphore::new(components.options.concurrency_max.get()));
+        let metrics = QuerierMetrics::register(registry);
+        let shared = Shared { components, engine, statistics: Arc::default(), turns, metrics };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The catalog that it reads.
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.shared.components.catalog
+    }
+
+    /// The longest statement that is taken.
+    pub fn sql_bytes_max(&self) -> usize {
+        self.shared.components.options.sql_bytes_max
+    }
+
+    /// Runs one statement. Errors that come before the first row are returned; later ones end the answer's rows.
+    pub async fn query(&self, request: QueryRequest) -> Result<Answer> {
+        let limit = self.sql_bytes_max();
+        if request.sql.len() > limit {
+            return Err(Error::TooLong { bytes: request.sql.len(), limit });
+        }
+        match parsed(&request.sql)? {
+            Command::Nothing => Ok(Answer::empty()),
+            Command::ShowDatabases => self.show_databases().await,
+            Command::ShowTables(database) => self.show_tables(database, &request).await,
+            Command::DescribeTable(name) => self.describe_table(&name, &request).await,
+            Command::DescribeQuery(query) => self.start(request, query, run::Purpose::Describe).await,
+            Command::Query(query) => self.start(request, query, run::Purpose::Rows).await,
+        }
+    }
+
+    async fn show_databases(&self) -> Result<Answer> {
+        let databases = self.catalog().databases().await?;
+        let names = StringArray::from_iter_values(databases.iter().map(|database| database.as_str()));
+        one_column("database_name", names)
+    }
+
+    async fn show_tables(&self, database: Option<String>, request: &QueryRequest) -> Result<Answer> {
+        let catalog = self.catalog().as_ref();
+        let tables = session::tables_of(catalog, database.as_deref(), &request.database).await?;
+        one_column("table_name", StringArray::from_iter_values(tables.iter().map(|table| table.name.as_str())))
+    }
+
+    async fn describe_table(&self, name: &dialect::Name, request: &QueryRequest) -> Result<Answer> {
+        let parts = dialect::name_parts(name)?;
+        let table: Arc<TableDef> =
+            session::similar_table(self.catalog().as_ref(), &parts, &request.database).await?;
+        answer::described(&gigapi_rows::table_schema(&table))
+    }
+
+    async fn start(&self, request: QueryRequest, query: Box<dialect::Query>, purpose: run::Purpose) -> Result<Answer> {
+        let turn = self.turn().await?;
+        let (ready_tx, ready_rx) = oneshot::channel();
+        let (rows_tx, rows_rx) = mpsc::channel(ROWS_AHEAD);
+        let run = run::Run { shared: Arc::clone(&self.shared), request, query, purpose, turn };
+        let task = self.shared.components.runtime.spawn(run.to_end(ready_tx, rows_tx));
+        let cancel = answer::CancelOnDrop::new(task.abort_handle());
+        match ready_rx.await {
+            Ok(Ok((schema, first))) => Ok(Answer::running(schema, first, rows_rx, cancel)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::internal("a query's task ended without an answer")),
+        }
+    }
+
+    async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        let Shared { turns, metrics, components, .. } = &*self.shared;
+        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        metrics.waiting.inc();
+        let started = Instant::now();
+        let turn = tokio::time::timeout(components.options.queue_wait, Arc::clone(turns).acquire_owned()).await;
+        metrics.waiting.dec();
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Error::Busy {
+                running: components.options.concurrency_max.get(),
+                waited_ms: started.elapsed().as_millis(),
+            }),
+        }
+    }
+}
+
+/// Batches that may wait for whoever takes them.
+const ROWS_AHEAD: usize = 4;
+
+fn parsed(sql: &str) -> Result<Command> {
+    match std::panic::catch_unwind(|| dialect::parse(sql)) {
+        Ok(result) => result,
+        Err(_) => Err(Error::internal("the parser panicked")),
+    }
+}
+
+fn one_column(name: &str, values: StringArray) -> Result<Answer> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)])
+        .map_err(datafusion::error::DataFusionError::from)?;
+    Ok(Answer::of(schema, vec![batch]))
+}
+
+/// Waits no longer than the limit.
+async fn within<T>(limit: Option<Duration>, deadline: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match (limit, deadline) {
+        (Some(limit), Some(deadline)) => match tokio::time::timeout_at(deadline, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Timeout { limit_s: limit.as_secs() }),
+        },
+        _ => work.await,
+    }
+}

@@ -1,0 +1,115 @@
+//! The rows of an answer, as they come.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::dialect::duckdb_type;
+use crate::{Error, Result};
+
+/// A schema and a stream of batches. Dropping it cancels the query.
+pub struct Answer {
+    schema: SchemaRef,
+    ready: std::vec::IntoIter<RecordBatch>,
+    rest: Option<mpsc::Receiver<Result<Option<RecordBatch>>>>,
+    _cancel: Option<CancelOnDrop>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    pub(super) fn empty() -> Self {
+        Self::of(Arc::new(Schema::empty()), Vec::new())
+    }
+
+    pub(super) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, ready: batches.into_iter(), rest: None, _cancel: None }
+    }
+
+    pub(super) fn running(
+        schema: SchemaRef,
+        first: Option<RecordBatch>,
+        rest: mpsc::Receiver<Result<Option<RecordBatch>>>,
+        cancel: CancelOnDrop,
+    ) -> Self {
+        let ready = Vec::from_iter(first).into_iter();
+        Self { schema, ready, rest: Some(rest), _cancel: Some(cancel) }
+    }
+
+    /// The columns of every batch.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(batch) = self.ready.next() {
+            return Poll::Ready(Some(Ok(batch)));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let next = match std::task::ready!(rest.poll_recv(context)) {
+            Some(Ok(next)) => next.map(Ok),
+            Some(Err(error)) => Some(Err(error)),
+            // The end is announced; rows that stop without it are not all there are.
+            None => Some(Err(Error::internal("a query ended before its last row"))),
+        };
+        if !matches!(next, Some(Ok(_))) {
+            self.rest = None;
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// Ends the query's task when nobody waits for its rows any more.
+#[derive(Debug)]
+pub(super) struct CancelOnDrop(AbortHandle);
+
+impl CancelOnDrop {
+    pub(super) fn new(task: AbortHandle) -> Self {
+        Self(task)
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A schema as rows, with DuckDB's columns and names of types.
+pub(super) fn described(schema: &Schema) -> Result<Answer> {
+    let names = ["column_name", "column_type", "null", "key", "default", "extra"];
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+    let described: SchemaRef = Arc::new(Schema::new(fields));
+    let columns = schema.fields();
+    let nothing = || Arc::new(StringArray::from(vec![None::<&str>; columns.len()]));
+    let batch = RecordBatch::try_new(
+        Arc::clone(&described),
+        vec![
+            Arc::new(StringArray::from_iter_values(columns.iter().map(|field| field.name()))),
+            Arc::new(StringArray::from_iter_values(columns.iter().map(|field| duckdb_type(field.data_type())))),
+            Arc::new(StringArray::from_iter_values(
+                columns.iter().map(|field| if field.is_nullable() { "YES" } else { "NO" }),
+            )),
+            nothing(),
+            nothing(),
+            nothing(),
+        ],
+    );
+    let batch = batch.map_err(|error| Error::internal(format!("describing a schema: {error}")))?;
+    Ok(Answer::of(described, vec![batch]))
+}

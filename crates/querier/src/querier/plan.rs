@@ -1,0 +1,71 @@
+//! From a parsed statement to a plan that can run.
+
+use std::sync::Arc;
+
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::{Habits, QueryRequest, Shared};
+use crate::dialect::{self, Scope};
+use crate::scan::{ReadCounters, ScanContext};
+use crate::session::{self, Reads, Request};
+use crate::{Error, Result};
+
+/// A query as the engine will run it.
+pub(super) struct Planned {
+    pub(super) physical: Arc<dyn ExecutionPlan>,
+    pub(super) context: Arc<TaskContext>,
+}
+
+/// Takes views of the tables and plans over them.
+pub(super) async fn plan(
+    shared: &Shared,
+    request: &QueryRequest,
+    query: &dialect::Query,
+    counters: &Arc<ReadCounters>,
+) -> Result<Planned> {
+    let (state, logical) = logical(shared, request, query, counters).await?;
+    let physical = state.create_physical_plan(&logical).await?;
+    Ok(Planned { physical, context: state.task_ctx() })
+}
+
+/// Plans as far as the columns of the answer are known.
+pub(super) async fn logical(
+    shared: &Shared,
+    request: &QueryRequest,
+    query: &dialect::Query,
+    counters: &Arc<ReadCounters>,
+) -> Result<(datafusion::execution::session_state::SessionState, LogicalPlan)> {
+    let mut query = query.clone();
+    let scope = Scope::of(&query)?;
+    let context = Arc::new(ScanContext {
+        catalog: Arc::clone(&shared.components.catalog),
+        store: Arc::clone(&shared.components.store),
+        metadata: Arc::clone(&shared.engine.metadata),
+        statistics: Arc::clone(&shared.statistics),
+        counters: Arc::clone(counters),
+    });
+    let reads = Reads { context: &context, unflushed: shared.components.unflushed.as_ref() };
+    let asked = Request { database: request.database.clone(), show_virtual: request.show_virtual };
+    let resolved = session::resolve(scope, &asked, reads).await?;
+    if request.habits == Habits::DuckDb {
+        dialect::name_columns(&mut query)?;
+    }
+    dialect::unify(&mut query, &resolved.names)?;
+    let mut state = shared.engine.session(resolved.catalog, &request.database);
+    state.mark_start_execution();
+    let mut logical = state.statement_to_plan(query.statement).await?;
+    session::allowed().verify_plan(&logical).map_err(|error| refused(&error.strip_backtrace()))?;
+    if let Some(parameters) = &request.parameters {
+        logical = logical.with_param_values(parameters.clone())?;
+    }
+    Ok((state, logical))
+}
+
+fn refused(message: &str) -> Error {
+    Error::Refused {
+        what: message.trim_start_matches("Error during planning: ").to_owned(),
+        instead: "this endpoint reads, with SELECT, SHOW, DESCRIBE and EXPLAIN",
+    }
+}

@@ -1,0 +1,215 @@
+//! One query from its turn to its last row.
+//!
+//! A file that is gone before the first row was replaced by another while the query was planned: the query is
+//! planned again over a new view, twice at most. A panic of the engine ends the query, not the process, and is
+//! reported as a defect.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execute_stream;
+use futures::{FutureExt, StreamExt};
+use gigapi_model::Invariant;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::{QueryRequest, Shared, answer, plan, within};
+use crate::dialect;
+use crate::scan::ReadCounters;
+use crate::{Error, Result};
+
+/// How often a query is planned anew.
+const REPLANS_MAX: usize = 2;
+
+/// Schema and first rows, or why there are none.
+pub(super) type Ready = oneshot::Sender<Result<(SchemaRef, Option<RecordBatch>)>>;
+/// Where the other rows go; `None` announces the end.
+pub(super) type Rows = mpsc::Sender<Result<Option<RecordBatch>>>;
+
+/// What is wanted of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its rows.
+    Rows,
+    /// The columns that its rows would have.
+    Describe,
+}
+
+/// One query.
+pub(super) struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) request: QueryRequest,
+    pub(super) query: Box<dialect::Query>,
+    pub(super) purpose: Purpose,
+    pub(super) turn: OwnedSemaphorePermit,
+}
+
+/// Counts the query when it ends, however it ends.
+struct Ending {
+    shared: Arc<Shared>,
+    counters: Arc<ReadCounters>,
+    started: Instant,
+    rows: u64,
+    outcome: &'static str,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let metrics = &self.shared.metrics;
+        metrics.active.dec();
+        metrics.memory_held(&self.shared.engine.memory);
+        metrics.ended(self.outcome, self.started.elapsed(), self.rows, &self.counters);
+    }
+}
+
+struct Started {
+    schema: SchemaRef,
+    first: Option<RecordBatch>,
+    rest: SendableRecordBatchStream,
+}
+
+impl Run {
+    /// Runs the query; the first rows go to `ready`, the others to `rows`.
+    pub(super) async fn to_end(self, ready: Ready, rows: Rows) {
+        let Self { shared, request, query, purpose, turn } = self;
+        let counters = Arc::new(ReadCounters::default());
+        shared.metrics.active.inc();
+        let mut ending = Ending {
+            shared: Arc::clone(&shared),
+            counters: Arc::clone(&counters),
+            started: Instant::now(),
+            rows: 0,
+            outcome: "cancelled",
+            _turn: turn,
+        };
+        let limit = shared.components.options.timeout;
+        let deadline = limit.map(|limit| ending.started + limit);
+        let start = unpanicked(start(&shared, &request, &query, purpose, &counters));
+        let mut started = match within(limit, deadline, start).await {
+            Ok(started) => started,
+            Err(error) => {
+                let error = shared.completed(error);
+                ending.outcome = error.kind().as_str();
+                // A requester that went away takes no answer.
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
+        ending.rows += started.first.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        if ready.send(Ok((started.schema, started.first))).is_err() {
+            return;
+        }
+        loop {
+            let next = unpanicked(async { started.rest.next().await.transpose().map_err(Error::from) });
+            match within(limit, deadline, next).await {
+                Ok(None) => {
+                    ending.outcome = "ok";
+                    let _ = rows.send(Ok(None)).await;
+                    return;
+                }
+                Ok(Some(batch)) => {
+                    let count = batch.num_rows() as u64;
+                    // A slow taker of rows is bounded too, else it could keep memory and turn for ever.
+                    let sent = within(limit, deadline, async { Ok(rows.send(Ok(Some(batch))).await) }).await;
+                    match sent {
+                        Ok(Ok(())) => ending.rows += count,
+                        Ok(Err(_)) => return,
+                        Err(error) => {
+                            ending.outcome = error.kind().as_str();
+                            let _ = rows.try_send(Err(error));
+                            return;
+                        }
+                    }
+                }
+                Err(error) => {
+                    let error = shared.completed(error);
+                    ending.outcome = error.kind().as_str();
+                    let _ = rows.send(Err(error)).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Adds what only the querier knows about a limit.
+    fn completed(&self, error: Error) -> Error {
+        match error {
+            Error::Memory { .. } => Error::Memory {
+                limit_mib: self.components.options.memory_bytes_max >> 20,
+                shared: self.metrics.active.get() > 1,
+            },
+            other => other,
+        }
+    }
+}
+
+/// A panic inside as an error.
+async fn unpanicked<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(Error::internal(format!("the engine panicked: {text}")))
+        }
+    }
+}
+
+/// Plans and waits for the first rows; plans again where a file was replaced meanwhile.
+async fn start(
+    shared: &Shared,
+    request: &QueryRequest,
+    query: &dialect::Query,
+    purpose: Purpose,
+    counters: &Arc<ReadCounters>,
+) -> Result<Started> {
+    let mut vanished: Option<String> = None;
+    for attempt in 0..=REPLANS_MAX {
+        match attempt_once(shared, request, query, purpose, counters).await {
+            Err(Error::Vanished { path }) if vanished.as_ref() == Some(&path) => {
+                shared.metrics.file_missing();
+                let detail = format!("{} violated: a live data file has no object: {path}", Invariant::I3);
+                return Err(Error::Corrupt { detail });
+            }
+            Err(Error::Vanished { path }) if attempt < REPLANS_MAX => {
+                shared.metrics.replanned();
+                vanished = Some(path);
+            }
+            other => return other,
+        }
+    }
+    Err(Error::internal("a query was planned neither once nor again"))
+}
+
+async fn attempt_once(
+    shared: &Shared,
+    request: &QueryRequest,
+    query: &dialect::Query,
+    purpose: Purpose,
+    counters: &Arc<ReadCounters>,
+) -> Result<Started> {
+    if purpose == Purpose::Describe {
+        let (_, logical) = plan::logical(shared, request, query, counters).await?;
+        let mut rows = answer::described(logical.schema().as_arrow())?;
+        let first = rows.next().await.transpose()?;
+        let schema = Arc::clone(rows.schema());
+        let nothing = futures::stream::empty();
+        let rest = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(Arc::clone(&schema), nothing);
+        return Ok(Started { schema, first, rest: Box::pin(rest) });
+    }
+    let planned = plan::plan(shared, request, query, counters).await?;
+    let schema = planned.physical.schema();
+    let mut rest = execute_stream(planned.physical, planned.context)?;
+    loop {
+        match rest.next().await.transpose()? {
+            Some(batch) if batch.num_rows() == 0 => {}
+            first => return Ok(Started { schema, first, rest }),
+        }
+    }
+}

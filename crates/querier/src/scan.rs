@@ -1,0 +1,42 @@
+//! How a table's rows reach the engine: data files, unflushed rows, and the merge of what overlaps.
+//!
+//! A scan is made of ordinary file scans wherever it can be, so that the engine's pruning and its answers from
+//! statistics apply. Nothing here parses SQL, and nothing here lists a store.
+
+mod files;
+mod last_write;
+mod overlap;
+mod provider;
+mod reader;
+mod statistics;
+mod time_bounds;
+mod unflushed_scan;
+
+use std::fmt;
+use std::sync::Arc;
+
+use gigapi_catalog::Catalog;
+use object_store::ObjectStore;
+
+pub(crate) use provider::Table;
+pub(crate) use reader::{MetadataCache, ReadCounters};
+pub(crate) use statistics::StatisticsCache;
+
+/// Names the layers to the engine. The scheme is ours alone, so that no statement can name another store.
+pub(crate) const LAYERS_URL: &str = "gigapi://layers";
+
+/// What the scans of one query share.
+pub(crate) struct ScanContext {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    /// Its paths are `<layer>/<object path>`.
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) metadata: Arc<MetadataCache>,
+    pub(crate) statistics: Arc<StatisticsCache>,
+    pub(crate) counters: Arc<ReadCounters>,
+}
+
+impl fmt::Debug for ScanContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScanContext").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! Unflushed rows as a leaf of a plan: produced when the plan runs, and only the columns that it needs.
+//!
+//! Planning never touches the rows, so a query that is pruned or cancelled costs the writer nothing. Producing
+//! them sorts and copies, which would stall the runtime's threads, so a blocking thread does it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::TryStreamExt;
+use gigapi_model::{FieldId, TableDef, TimeRange};
+
+use crate::Error;
+use crate::unflushed::{Unflushed, UnflushedPart};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct UnflushedExec {
+    source: Arc<dyn Unflushed>,
+    parts: Vec<Arc<dyn UnflushedPart>>,
+    table: Arc<TableDef>,
+    columns: Arc<[FieldId]>,
+    range: TimeRange,
+    properties: Arc<PlanProperties>,
+}
+
+impl UnflushedExec {
+    /// `schema` is the table's SQL schema projected to `columns`.
+    pub(crate) fn new(
+        source: Arc<dyn Unflushed>,
+        parts: Vec<Arc<dyn UnflushedPart>>,
+        table: Arc<TableDef>,
+        (columns, schema): (Vec<FieldId>, SchemaRef),
+        range: TimeRange,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { source, parts, table, columns: columns.into(), range, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for UnflushedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: usize = self.parts.iter().map(|part| part.rows()).sum();
+        write!(f, "UnflushedExec: table={}, parts={}, rows={rows}", self.table.name, self.parts.len())
+    }
+}
+
+impl ExecutionPlan for UnflushedExec {
+    fn name(&self) -> &'static str {
+        "UnflushedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let (source, parts, table) = (Arc::clone(&self.source), self.parts.clone(), Arc::clone(&self.table));
+        let (columns, range, schema) = (Arc::clone(&self.columns), self.range, self.schema());
+        let expected = Arc::clone(&schema);
+        let produce = async move {
+            let produced = tokio::task::spawn_blocking(move || source.batches(&parts, &table, &columns, range)).await;
+            let batches = produced
+                .map_err(|join| DataFusionError::from(Error::internal(format!("reading unflushed rows: {join}"))))?
+                .map_err(|error| DataFusionError::from(Error::internal(format!("reading unflushed rows: {error}"))))?;
+            if let Some(wrong) = batches.iter().find(|batch| !same_columns(&batch.schema(), &expected)) {
+                let schema = wrong.schema();
+                let wrong = Error::internal(format!("unflushed rows came as {schema:?} for {expected:?}"));
+                return Err(DataFusionError::from(wrong));
+            }
+            Ok(futures::stream::iter(batches.into_iter().map(Ok)))
+        };
+        let stream = futures::stream::once(produce).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+fn same_columns(found: &SchemaRef, expected: &SchemaRef) -> bool {
+    Arc::ptr_eq(found, expected)
+        || (found.fields().len() == expected.fields().len()
+            && found
+                .fields()
+                .iter()
+                .zip(expected.fields())
+                .all(|(found, expected)| found.name() == expected.name() && found.data_type() == expected.data_type()))
+}

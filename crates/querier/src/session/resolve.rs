@@ -1,0 +1,198 @@
+//! From the names in a statement to the tables of one query.
+//!
+//! Each table is looked up and its view taken once, whatever spelling the statement uses how often (I2). All
+//! waiting happens here; planning afterwards waits for nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use gigapi_catalog::Catalog;
+use gigapi_model::{DatabaseName, TableDef, TableId, TableName};
+
+use super::catalog::QueryCatalog;
+use super::information_schema::{self, INFORMATION_SCHEMA, IOX};
+use crate::dialect::{Found, Names, Scope};
+use crate::scan::{ScanContext, Table};
+use crate::unflushed::Unflushed;
+use crate::view::TableView;
+use crate::{Error, Result};
+
+/// What a request says beside the statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The database of names that do not say theirs.
+    pub(crate) database: String,
+    /// Whether `SELECT *` shows `date` and `hour`.
+    pub(crate) show_virtual: bool,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reads<'a> {
+    pub(crate) context: &'a Arc<ScanContext>,
+    pub(crate) unflushed: Option<&'a Arc<dyn Unflushed>>,
+}
+
+/// A statement's names, and the tables behind them.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) names: Names,
+    pub(crate) catalog: QueryCatalog,
+}
+
+/// Looks up every table that the statement names.
+pub(crate) async fn resolve(scope: Scope, request: &Request, reads: Reads<'_>) -> Result<Resolved> {
+    let catalog = reads.context.catalog.as_ref();
+    let mut taken: HashMap<TableId, Arc<Table>> = HashMap::new();
+    let mut found = HashMap::new();
+    let mut tables: Vec<(String, String, Arc<dyn TableProvider>)> = Vec::new();
+    let mut information = None;
+    for written in &scope.tables {
+        if is_information(written) {
+            if information.is_none() {
+                information = Some(information_schema::tables(catalog, &request.database).await?);
+            }
+            let listed = information.iter().flatten();
+            if let Some((name, table)) = listed.clone().find(|(name, _)| last(written).eq_ignore_ascii_case(name)) {
+                tables.push((INFORMATION_SCHEMA.to_owned(), (*name).to_owned(), Arc::clone(table)));
+                found.insert(written.clone(), information_found(name, table));
+                continue;
+            }
+            return Err(no_such(INFORMATION_SCHEMA, last(written), information_schema::TABLES.into_iter()));
+        }
+        let Some((definition, is_whole)) = lookup(catalog, written, &request.database, scope.is_cte(written)).await?
+        else {
+            continue;
+        };
+        if !taken.contains_key(&definition.id) {
+            let view = TableView::take(catalog, reads.unflushed, definition.id).await?;
+            taken.insert(definition.id, Arc::new(Table::new(view, Arc::clone(reads.context))));
+        }
+        let Some(table) = taken.get(&definition.id) else { continue };
+        let definition = table.definition();
+        let (database, name) = (definition.database.as_str().to_owned(), definition.name.as_str().to_owned());
+        found.insert(written.clone(), stored_found(definition, written.len(), is_whole));
+        tables.push((database, name, Arc::clone(table) as Arc<dyn TableProvider>));
+    }
+    let names = Names::new(scope, found, request.show_virtual);
+    Ok(Resolved { names, catalog: QueryCatalog::new(tables) })
+}
+
+fn last(parts: &[String]) -> &str {
+    parts.last().map_or("", String::as_str)
+}
+
+fn is_information(parts: &[String]) -> bool {
+    matches!(parts, [.., schema, _] if schema.eq_ignore_ascii_case(INFORMATION_SCHEMA))
+}
+
+fn information_found(name: &str, table: &Arc<dyn TableProvider>) -> Found {
+    Found {
+        parts: vec![INFORMATION_SCHEMA.to_owned(), name.to_owned()],
+        columns: table.schema().fields().iter().map(|field| field.name().clone()).collect(),
+        is_stored: false,
+    }
+}
+
+fn stored_found(table: &TableDef, written_parts: usize, is_whole: bool) -> Found {
+    let (database, name) = (table.database.as_str().to_owned(), table.name.as_str().to_owned());
+    let parts = if written_parts == 1 || is_whole { vec![name] } else { vec![database, name] };
+    let columns = table.columns.iter().map(|column| column.name.as_str().to_owned()).collect();
+    Found { parts, columns, is_stored: true }
+}
+
+/// The table of that name, and whether a dotted name turned out to be one name.
+async fn lookup(
+    catalog: &dyn Catalog,
+    written: &[String],
+    current: &str,
+    is_cte: bool,
+) -> Result<Option<(Arc<TableDef>, bool)>> {
+    let (database, name) = match written {
+        [name] => (current, name.as_str()),
+        [database, name] => (database.as_str(), name.as_str()),
+        [public, database, name] if public.eq_ignore_ascii_case(super::CATALOG) => (database.as_str(), name.as_str()),
+        parts => return Err(Error::invalid(format!("{:?} is not a table: write database.table", parts.join(".")))),
+    };
+    if let Some(known) = database_of(catalog, database, current).await?
+        && let Some(table) = table_of(catalog, &known, name).await?
+    {
+        return Ok(Some((table, false)));
+    }
+    if written.len() == 2
+        && let Some(known) = database_of(catalog, current, current).await?
+        && let Some(table) = table_of(catalog, &known, &written.join(".")).await?
+    {
+        return Ok(Some((table, true)));
+    }
+    if is_cte { Ok(None) } else { Err(missing(catalog, database, name).await) }
+}
+
+/// The database as it is registered.
+async fn database_of(catalog: &dyn Catalog, written: &str, current: &str) -> Result<Option<DatabaseName>> {
+    let databases = catalog.databases().await?;
+    if let Some(exact) = databases.iter().find(|database| database.as_str() == written) {
+        return Ok(Some(exact.clone()));
+    }
+    let alike: Vec<_> = databases.iter().filter(|database| database.as_str().eq_ignore_ascii_case(written)).collect();
+    match alike.as_slice() {
+        [only] => Ok(Some((*only).clone())),
+        [] if written.eq_ignore_ascii_case(IOX) => Ok(databases.into_iter().find(|name| name.as_str() == current)),
+        [] => Ok(None),
+        several => Err(crate::dialect::ambiguous("database", written, several.iter().map(|name| name.as_str()))),
+    }
+}
+
+/// The table as it is registered.
+async fn table_of(catalog: &dyn Catalog, database: &DatabaseName, written: &str) -> Result<Option<Arc<TableDef>>> {
+    if let Ok(name) = TableName::new(written)
+        && let Some(exact) = catalog.table(database, &name).await?
+    {
+        return Ok(Some(exact));
+    }
+    let mut alike = catalog.tables(database).await?;
+    alike.retain(|table| table.name.as_str().eq_ignore_ascii_case(written));
+    match alike.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(Arc::clone(only))),
+        several => Err(crate::dialect::ambiguous("table", written, several.iter().map(|table| table.name.as_str()))),
+    }
+}
+
+/// The definition of one table that a command names.
+pub(crate) async fn similar_table(catalog: &dyn Catalog, written: &[String], current: &str) -> Result<Arc<TableDef>> {
+    match lookup(catalog, written, current, false).await? {
+        Some((table, _)) => Ok(table),
+        None => Err(missing(catalog, current, &written.join(".")).await),
+    }
+}
+
+/// All tables of a database; an unknown database has none only if it is the request's own.
+pub(crate) async fn tables_of(catalog: &dyn Catalog, written: Option<&str>, current: &str) -> Result<Vec<Arc<TableDef>>> {
+    match (database_of(catalog, written.unwrap_or(current), current).await?, written) {
+        (Some(database), _) => Ok(catalog.tables(&database).await?),
+        (None, None) => Ok(Vec::new()),
+        (None, Some(written)) => Err(Error::invalid(format!("database {written:?} does not exist"))),
+    }
+}
+
+async fn missing(catalog: &dyn Catalog, database: &str, table: &str) -> Error {
+    let known = match DatabaseName::new(database) {
+        Ok(name) => catalog.tables(&name).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    no_such(database, table, known.iter().map(|table| table.name.as_str()))
+}
+
+fn no_such<'a>(database: &str, table: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    const SHOWN_MAX: usize = 10;
+    let mut names: Vec<&str> = known.take(SHOWN_MAX + 1).collect();
+    let more = if names.len() > SHOWN_MAX { ", …" } else { "" };
+    names.truncate(SHOWN_MAX);
+    let hint = match names.is_empty() {
+        true => String::new(),
+        false => format!("; it has {}{more}", names.join(", ")),
+    };
+    Error::NoSuchTable { database: database.to_owned(), table: table.to_owned(), hint }
+}

@@ -1,0 +1,65 @@
+//! What the querier needs to know to run, in its own terms.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Limits of queries. All are per process unless they say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryOptions {
+    /// Bytes of memory for sorting, grouping and joining, shared by all queries.
+    pub memory_bytes_max: usize,
+    /// Bytes on disk for what does not fit, shared by all queries.
+    pub spill_bytes_max: u64,
+    /// Where that is; it is emptied by whoever ends. `None` turns spilling off.
+    pub spill_folder: Option<PathBuf>,
+    /// Bytes of memory for footers and page indexes of data files.
+    pub metadata_bytes_max: usize,
+    /// How many parts of one query are worked on at once.
+    pub threads: NonZeroUsize,
+    /// How long one query may take; `None` is unlimited.
+    pub timeout: Option<Duration>,
+    /// How many queries run at once.
+    pub concurrency_max: NonZeroUsize,
+    /// How long a query waits for its turn before it is refused.
+    pub queue_wait: Duration,
+    /// Bytes of one statement's text.
+    pub sql_bytes_max: usize,
+}
+
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            memory_bytes_max: 2 * GIB,
+            spill_bytes_max: 20 * GIB as u64,
+            spill_folder: None,
+            metadata_bytes_max: 256 * MIB,
+            threads,
+            timeout: Some(Duration::from_secs(300)),
+            concurrency_max: threads.saturating_mul(const { NonZeroUsize::new(8).expect("8 is not 0") }),
+            queue_wait: Duration::from_secs(5),
+            sql_bytes_max: MIB,
+        }
+    }
+}
+
+impl QueryOptions {
+    /// From what the operator set; what is not set is chosen from the machine.
+    pub fn new(settings: &gigapi_service::settings::QuerySettings, spill_folder: Option<PathBuf>) -> Self {
+        let default = Self::default();
+        let threads = settings.threads.and_then(NonZeroUsize::new).unwrap_or(default.threads);
+        Self {
+            memory_bytes_max: settings.memory_bytes_max.unwrap_or(default.memory_bytes_max),
+            spill_folder,
+            threads,
+            timeout: settings.timeout,
+            concurrency_max: settings.concurrency_max.and_then(NonZeroUsize::new).unwrap_or(default.concurrency_max),
+            sql_bytes_max: settings.sql_bytes_max,
+            ..default
+        }
+    }
+}

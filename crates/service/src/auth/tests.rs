@@ -1,0 +1,96 @@
+use super::*;
+use crate::Secret;
+use crate::settings::UserCredentials;
+
+fn authenticator(user: Option<(&str, &str)>, token: Option<&str>) -> Authenticator {
+    let user = user.map(|(name, password)| UserCredentials { name: Secret::new(name), password: Secret::new(password) });
+    Authenticator::new(&AuthSettings { user, token: token.map(Secret::new) })
+}
+
+fn verdict(guard: &Authenticator, header: Option<&str>, query: Option<&str>) -> Verdict {
+    let mut headers = HeaderMap::new();
+    if let Some(header) = header {
+        headers.insert(AUTHORIZATION, header.parse().unwrap());
+    }
+    guard.check(&headers, query)
+}
+
+#[test]
+fn without_configured_credentials_everybody_is_allowed() {
+    let open = authenticator(None, None);
+    assert!(!open.is_required());
+    assert_eq!(verdict(&open, None, None), Verdict::Allowed);
+    assert_eq!(verdict(&open, Some("Token whatever"), None), Verdict::Allowed);
+}
+
+#[test]
+fn every_way_to_give_the_right_credentials_is_understood() {
+    let guard = authenticator(Some(("ann", "pa:ss")), Some("t0ken"));
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    let headers = [
+        basic("ann:pa:ss"),
+        basic("ann:pa:ss").replace("Basic", "bAsIc"),
+        basic("ann:pa:ss").trim_end_matches('=').to_owned(),
+        basic("anybody:t0ken"),
+        basic(":t0ken"),
+        "Token t0ken".to_owned(),
+        "token t0ken".to_owned(),
+        "BEARER  t0ken".to_owned(),
+        "Bearer t0ken".to_owned(),
+        "Token ann:pa:ss".to_owned(),
+        basic_header("ann", "pa:ss"),
+    ];
+    for header in headers {
+        assert_eq!(verdict(&guard, Some(&header), None), Verdict::Allowed, "{header}");
+    }
+    for query in ["u=ann&p=pa:ss", "u=ann&p=pa%3Ass&db=x", "p=t0ken", "u=x&p=t0ken"] {
+        assert_eq!(verdict(&guard, None, Some(query)), Verdict::Allowed, "{query}");
+    }
+}
+
+#[test]
+fn wrong_and_missing_credentials_are_told_apart_and_refused() {
+    let guard = authenticator(Some(("ann", "pass")), Some("t0ken"));
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    let headers = [
+        basic("ann:t0ke"),
+        basic("ann:"),
+        basic("ann"),
+        basic("bob:pass"),
+        basic("ann:pass "),
+        "Basic !!!".to_owned(),
+        "Basic".to_owned(),
+        "Token".to_owned(),
+        "Token ".to_owned(),
+        "Token t0ken2".to_owned(),
+        "Digest t0ken".to_owned(),
+        "t0ken".to_owned(),
+        format!("Token {}", "t0ken".repeat(10_000)),
+    ];
+    for header in headers {
+        assert_eq!(verdict(&guard, Some(&header), None), Verdict::Wrong, "{header:.80}");
+    }
+    for query in ["u=ann&p=", "u=ann&p=x", "p=pass", "u=ann%3A&p=pass"] {
+        assert_eq!(verdict(&guard, None, Some(query)), Verdict::Wrong, "{query}");
+    }
+    assert_eq!(verdict(&guard, None, None), Verdict::Missing);
+    assert_eq!(verdict(&guard, None, Some("u=ann&db=x")), Verdict::Missing);
+}
+
+#[test]
+fn a_token_is_no_password_and_a_password_is_no_token() {
+    let user_only = authenticator(Some(("ann", "pass")), None);
+    assert_eq!(verdict(&user_only, Some("Token pass"), None), Verdict::Wrong);
+    assert_eq!(verdict(&user_only, Some("Token ann:pass"), None), Verdict::Allowed);
+    let token_only = authenticator(None, Some("t0ken"));
+    assert_eq!(verdict(&token_only, Some(&basic_header("ann", "pass")), None), Verdict::Wrong);
+    // The border between name and password cannot be moved.
+    let colon = authenticator(Some(("a", "b:c")), None);
+    assert_eq!(verdict(&colon, None, Some("u=a:b&p=c")), Verdict::Wrong);
+}
+
+#[test]
+fn credentials_are_not_shown() {
+    let guard = authenticator(Some(("canary", "canary")), Some("canary"));
+    assert!(!format!("{guard:?}").contains("canary"));
+}

@@ -1,0 +1,102 @@
+//! The handles that all parts of a process share, opened from settings.
+//!
+//! Settings are data, components are handles: a part gets a clone of [`Components`] and opens nothing by
+//! itself. Opening does not repair: a catalog that has to be rebuilt is recovery's work, which is why layers
+//! can be claimed in a step of their own.
+
+use std::sync::Arc;
+
+use gigapi_catalog::{Catalog, EmbeddedCatalog};
+use gigapi_model::{Clock, Ids, SystemClock, SystemIds};
+use gigapi_storage::{Layers, OriginalData, original_data};
+
+use crate::settings::{LayerSettings, Limits, Settings};
+use crate::{Error, Metrics, Readiness, Result};
+
+/// The shared handles of a process. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct Components {
+    /// Which tables and files exist.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where files lie.
+    pub layers: Arc<Layers>,
+    /// The process's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Mints identities.
+    pub ids: Arc<dyn Ids>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the process should get traffic.
+    pub readiness: Readiness,
+}
+
+impl Components {
+    /// From handles that are open already, with metrics and readiness of their own.
+    pub fn new(catalog: Arc<dyn Catalog>, layers: Arc<Layers>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let metrics = Metrics::new(Arc::clone(&clock));
+        Self { catalog, layers, clock, ids, metrics, readiness: Readiness::new() }
+    }
+
+    /// Opens catalog and layers and makes the layers the catalog's.
+    ///
+    /// Fails with [`gigapi_storage::Error::ForeignLayer`] if a layer belongs to another catalog.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let this = Self::open_unclaimed(settings).await?;
+        this.claim_layers().await?;
+        Ok(this)
+    }
+
+    /// As [`Self::open`], but leaves the layers' markers as they are, so that recovery can look at them first.
+    pub async fn open_unclaimed(settings: &Settings) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let settings = settings.clone();
+        let (opening_clock, opening_ids) = (Arc::clone(&clock), Arc::clone(&ids));
+        // Both make folders and sync them, which may take seconds on a busy disk.
+        let opened = tokio::task::spawn_blocking(move || open(&settings, opening_clock, opening_ids)).await;
+        let (catalog, layers) = opened.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
+        Ok(Self::new(Arc::new(catalog), Arc::new(layers), clock, ids))
+    }
+
+    /// Makes all layers the catalog's; repeating it changes nothing.
+    pub async fn claim_layers(&self) -> Result<()> {
+        let catalog = self.catalog.epochs().await?.catalog;
+        Ok(self.layers.claim(catalog).await?)
+    }
+}
+
+fn open(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<(EmbeddedCatalog, Layers)> {
+    for layer in &settings.layers {
+        if let Some(found) = foreign_data(layer) {
+            tracing::warn!(
+                layer = %layer.name,
+                database = found.database,
+                table = found.table,
+                evidence = %found.evidence.display(),
+                "the layer's folder holds data of the original GigAPI, which is not served; import it, or use another folder"
+            );
+        }
+    }
+    let folder = &settings.metadata.folder;
+    std::fs::create_dir_all(folder)
+        .map_err(|source| Error::Folder { path: folder.display().to_string(), source })?;
+    let layers = Layers::open(&settings.layers, ids.as_ref())?;
+    let catalog = EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?;
+    Ok((catalog, layers))
+}
+
+fn foreign_data(layer: &LayerSettings) -> Option<OriginalData> {
+    original_data(std::path::Path::new(&layer.url))
+}
+
+fn catalog_limits(limits: &Limits) -> gigapi_catalog::Limits {
+    gigapi_catalog::Limits {
+        databases_max: limits.databases_max,
+        tables_per_database_max: limits.tables_max,
+        columns_max: limits.columns_max,
+        ..gigapi_catalog::Limits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

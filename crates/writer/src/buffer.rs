@@ -1,0 +1,315 @@
+//! Rows that are in the log and not yet in committed files.
+//!
+//! A table's rows lie in chunks by sequence; the newest chunk grows, the others wait for their flush. At
+//! most one chunk of a table is frozen at a time, so that its commits happen in order, and it stays
+//! readable until the commit's watermark covers it: a query that takes its rows here first and its
+//! snapshot second sees each row once. One lock guards it all; under it, only pointers move.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gigapi_model::{IdempotencyRecord, Invariant, TableId, TimeRange, check_invariant};
+use gigapi_rows::Part;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::wal::{Applied, Apply};
+
+/// A chunk that reaches this many bytes is followed by a new one: about 1.2 million rows of ten integers.
+/// A flush works on one chunk, so this bounds its memory.
+const CHUNK_BYTES_MAX: usize = 128 << 20;
+
+/// Rows of one request.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The request's sequence.
+    pub sequence: u64,
+    /// Its rows of this table.
+    pub part: Arc<Part>,
+    /// Its idempotency key.
+    pub idempotency: Option<Arc<IdempotencyRecord>>,
+}
+
+/// Rows of one table that are flushed together.
+#[derive(Debug)]
+pub struct Frozen {
+    /// The table.
+    pub table: TableId,
+    /// First sequence covered: the watermark plus one.
+    pub lo: u64,
+    /// Last sequence covered.
+    pub hi: u64,
+    /// The rows, by sequence.
+    pub entries: Vec<Entry>,
+    bytes: usize,
+}
+
+/// Rows of one table as a query gets them; never split between two flushes.
+#[derive(Debug, Clone)]
+pub struct ViewChunk {
+    /// First sequence that may be inside.
+    pub lo: u64,
+    /// Last sequence inside.
+    pub hi: u64,
+    /// The rows, in order of arrival.
+    pub parts: Vec<Arc<Part>>,
+}
+
+impl ViewChunk {
+    /// From the earliest to the latest row.
+    pub fn range(&self) -> TimeRange {
+        let ranges = self.parts.iter().map(|part| part.range());
+        ranges.reduce(|a, b| TimeRange::new(a.min.min(b.min), a.max.max(b.max))).unwrap_or(TimeRange::new(
+            gigapi_model::Timestamp::MAX,
+            gigapi_model::Timestamp::MIN,
+        ))
+    }
+}
+
+/// Everything of one table that is not committed, at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Every sequence up to here is in committed files.
+    pub floor: u64,
+    /// What is above, by ascending sequence.
+    pub chunks: Vec<ViewChunk>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    entries: Vec<Entry>,
+    bytes: usize,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    chunks: VecDeque<Chunk>,
+    frozen: Option<Arc<Frozen>>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_applied: u64,
+    tables: HashMap<TableId, Table>,
+    watermarks: HashMap<TableId, u64>,
+}
+
+/// The buffer.
+#[derive(Debug)]
+pub struct Buffer {
+    state: Mutex<State>,
+    bytes: AtomicUsize,
+    rows: AtomicU64,
+    committed: watch::Sender<u64>,
+}
+
+impl Buffer {
+    /// Empty, with the watermarks that the catalog knows.
+    pub fn new(watermarks: HashMap<TableId, u64>) -> Self {
+        let state = State { watermarks, ..State::default() };
+        Self {
+            state: Mutex::new(state),
+            bytes: AtomicUsize::new(0),
+            rows: AtomicU64::new(0),
+            committed: watch::Sender::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Memory of all rows, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Number of rows, before the last write won.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Memory of one table's rows, roughly.
+    pub fn table_bytes(&self, table: TableId) -> usize {
+        self.lock().tables.get(&table).map_or(0, |table| table.bytes)
+    }
+
+    /// The last sequence of the table whose rows are in committed files.
+    pub fn watermark(&self, table: TableId) -> u64 {
+        self.lock().watermarks.get(&table).copied().unwrap_or(0)
+    }
+
+    /// Makes the rows of one request visible; tells whether a chunk became full by it. Sequences come in
+    /// ascending order.
+    pub fn push(&self, sequence: u64, applied: Applied) -> bool {
+        let mut filled = false;
+        let idempotency = applied.idempotency.map(Arc::new);
+        let now = Instant::now();
+        let mut state = self.lock();
+        check_invariant!(
+            Invariant::I1,
+            sequence > state.last_applied,
+            "sequence {sequence} was applied after {}",
+            state.last_applied
+        );
+        state.last_applied = sequence;
+        for (table, part) in applied.tables {
+            let (bytes, rows) = (part.bytes(), part.rows() as u64);
+            let table = state.tables.entry(table).or_default();
+            table.bytes += bytes;
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.rows.fetch_add(rows, Ordering::Relaxed);
+            if table.chunks.back().is_none_or(|chunk| chunk.bytes >= CHUNK_BYTES_MAX) {
+                table.chunks.push_back(Chunk { entries: Vec::new(), bytes: 0, since: now });
+            }
+            if let Some(chunk) = table.chunks.back_mut() {
+                chunk.bytes += bytes;
+                filled |= chunk.bytes >= CHUNK_BYTES_MAX;
+                chunk.entries.push(Entry { sequence, part, idempotency: idempotency.clone() });
+            }
+        }
+        filled
+    }
+
+    /// Notes a sequence that brings no rows.
+    pub fn skip_to(&self, sequence: u64) {
+        let mut state = self.lock();
+        state.last_applied = state.last_applied.max(sequence);
+    }
+
+    /// The oldest chunk of every table; a table whose last chunk is still being flushed is passed over.
+    pub fn freeze(&self) -> Vec<Arc<Frozen>> {
+        let mut state = self.lock();
+        let State { last_applied, tables, watermarks } = &mut *state;
+        let mut due = Vec::new();
+        for (&id, table) in tables.iter_mut() {
+            if table.frozen.is_some() {
+                continue;
+            }
+            let Some(chunk) = table.chunks.pop_front() else { continue };
+            let last = chunk.entries.last().map_or(0, |entry| entry.sequence);
+            // Later rows of this table lie in later chunks, so where there is none, everything that was
+            // applied so far is covered, whatever table it belongs to.
+            let hi = if table.chunks.is_empty() { *last_applied } else { last };
+            let lo = watermarks.get(&id).copied().unwrap_or(0) + 1;
+            let frozen = Arc::new(Frozen { table: id, lo, hi, entries: chunk.entries, bytes: chunk.bytes });
+            table.frozen = Some(Arc::clone(&frozen));
+            due.push(frozen);
+        }
+        due
+    }
+
+    /// When the oldest rows that wait for a flush arrived.
+    pub fn oldest(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.tables.values().filter_map(|table| table.chunks.front()).map(|chunk| chunk.since).min()
+    }
+
+    /// Whether no rows wait or are being flushed.
+    pub fn is_empty(&self) -> bool {
+        self.lock().tables.is_empty()
+    }
+
+    /// The frozen chunk is in committed files, or its table is gone: its rows leave the buffer.
+    pub fn release(&self, frozen: &Frozen) {
+        let mut state = self.lock();
+        let watermark = state.watermarks.entry(frozen.table).or_default();
+        *watermark = frozen.hi.max(*watermark);
+        if let Some(table) = state.tables.get_mut(&frozen.table) {
+            table.frozen = None;
+            table.bytes = table.bytes.saturating_sub(frozen.bytes);
+            if table.chunks.is_empty() {
+                state.tables.remove(&frozen.table);
+            }
+        }
+        drop(state);
+        let rows: usize = frozen.entries.iter().map(|entry| entry.part.rows()).sum();
+        self.bytes.fetch_sub(frozen.bytes, Ordering::Relaxed);
+        self.rows.fetch_sub(rows as u64, Ordering::Relaxed);
+        self.committed.send_modify(|count| *count += 1);
+    }
+
+    /// Part of the frozen chunk was committed before: what lies above `watermark` is frozen anew; `None` if
+    /// nothing does.
+    pub fn recut(&self, frozen: &Frozen, watermark: u64) -> Option<Arc<Frozen>> {
+        let (above, below): (Vec<Entry>, Vec<Entry>) =
+            frozen.entries.iter().cloned().partition(|entry| entry.sequence > watermark);
+        let size = |entries: &[Entry]| entries.iter().map(|entry| entry.part.bytes()).sum::<usize>();
+        let rest = Arc::new(Frozen {
+            table: frozen.table,
+            lo: watermark + 1,
+            hi: frozen.hi,
+            bytes: size(&above),
+            entries: above,
+        });
+        self.release(&Frozen {
+            table: frozen.table,
+            lo: frozen.lo,
+            hi: watermark,
+            bytes: size(&below),
+            entries: below,
+        });
+        if rest.entries.is_empty() {
+            return None;
+        }
+        let mut state = self.lock();
+        state.tables.entry(frozen.table).or_default().frozen = Some(Arc::clone(&rest));
+        Some(rest)
+    }
+
+    /// What a query adds to its snapshot.
+    pub fn view(&self, table: TableId) -> View {
+        let state = self.lock();
+        let floor = state.watermarks.get(&table).copied().unwrap_or(0);
+        let Some(table) = state.tables.get(&table) else { return View { floor, chunks: Vec::new() } };
+        let mut chunks = Vec::new();
+        let mut lo = floor + 1;
+        let parts = |entries: &[Entry]| entries.iter().map(|entry| Arc::clone(&entry.part)).collect();
+        if let Some(frozen) = &table.frozen {
+            chunks.push(ViewChunk { lo: frozen.lo, hi: frozen.hi, parts: parts(&frozen.entries) });
+            lo = frozen.hi + 1;
+        }
+        for chunk in &table.chunks {
+            let hi = chunk.entries.last().map_or(lo, |entry| entry.sequence);
+            chunks.push(ViewChunk { lo, hi, parts: parts(&chunk.entries) });
+            lo = hi + 1;
+        }
+        View { floor, chunks }
+    }
+
+    /// Waits until the rows of `sequence` in these tables are in committed files.
+    pub async fn until_committed(&self, sequence: u64, tables: &[TableId]) {
+        let mut committed = self.committed.subscribe();
+        while tables.iter().any(|&table| self.watermark(table) < sequence) {
+            if committed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The log's side of the buffer.
+#[derive(Debug)]
+pub(crate) struct ApplyToBuffer {
+    pub(crate) buffer: Arc<Buffer>,
+    pub(crate) keys: Arc<crate::idempotency::Keys>,
+    /// Wakes the flusher when a chunk is full.
+    pub(crate) flush_now: Arc<Notify>,
+}
+
+impl Apply for ApplyToBuffer {
+    fn apply(&mut self, sequence: u64, applied: Applied) {
+        if let Some(record) = &applied.idempotency {
+            self.keys.remember(record.clone());
+        }
+        if self.buffer.push(sequence, applied) {
+            self.flush_now.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

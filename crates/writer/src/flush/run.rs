@@ -1,0 +1,378 @@
+//! The rounds of a flush: what is due, what is left over from last time, and what the catalog answered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use gigapi_catalog::{Catalog, CommitOutcome, Epochs, Error as CatalogError, TableState};
+use gigapi_model::{ErrorKind, Ids, TableDef, TableId, WriterId};
+use gigapi_service::{Block, Readiness};
+use gigapi_storage::{FileEncoders, Layers};
+use object_store::{ObjectStoreExt, PutPayload};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::encode::{Encoder, Prepared, overwritten};
+use crate::buffer::{Buffer, Frozen};
+use crate::crash::crash_point;
+use crate::metrics::{Metrics, Stage, StageLabel};
+use crate::publish::Publisher;
+use crate::tables::Tables;
+use crate::wal::Log;
+
+/// Encodings at once; a flush shares the machine with parsing and queries.
+const ENCODINGS_AT_ONCE: usize = 2;
+
+/// Small tables are encoded together, so that a thousand of them are not a thousand tasks.
+const ENCODE_BATCH_BYTES: usize = 4 << 20;
+
+/// The pause after a round in which something failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// What a flusher works with.
+#[derive(Debug)]
+pub(crate) struct FlusherParts {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) buffer: Arc<Buffer>,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) log: Log,
+    pub(crate) publisher: Publisher,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    pub(crate) writer: WriterId,
+    pub(crate) writer_epoch: u64,
+    /// Asks for a round before the next one is due.
+    pub(crate) flush_now: Arc<Notify>,
+    /// Becomes true when another process took the log over.
+    pub(crate) fenced: watch::Sender<bool>,
+}
+
+/// Moves rows from the buffer into committed files.
+#[derive(Debug)]
+pub(crate) struct Flusher {
+    parts: FlusherParts,
+    encoders: Arc<FileEncoders>,
+    /// Frozen intervals without files: new ones, and those whose upload failed.
+    waiting: Vec<Arc<Frozen>>,
+    /// Uploaded intervals that the catalog has not answered for.
+    unanswered: Vec<Prepared>,
+    /// Which stage failed in the last round, and that it was logged.
+    failing: Option<Stage>,
+    /// Tables that the catalog does not know, which keep the process from being ready.
+    recovering: Option<Block>,
+}
+
+impl Flusher {
+    pub(crate) fn new(parts: FlusherParts) -> Self {
+        Self {
+            parts,
+            encoders: Arc::default(),
+            waiting: Vec::new(),
+            unanswered: Vec::new(),
+            failing: None,
+            recovering: None,
+        }
+    }
+
+    /// Flushes every `interval`, and when asked to, until `stop` resolves; then drains the buffer, giving up
+    /// at the first round that fails, because the log still has the rows. Tells whether all is committed.
+    pub(crate) async fn run(mut self, interval: Duration, stop: impl Future<Output = ()>) -> bool {
+        tokio::pin!(stop);
+        loop {
+            let pause = if self.failing.is_some() { interval.max(PAUSE_AFTER_FAILURE) } else { interval };
+            tokio::select! {
+                () = &mut stop => break,
+                () = tokio::time::sleep(pause) => {}
+                () = self.parts.flush_now.notified() => {}
+            }
+            self.round().await;
+        }
+        while !self.parts.buffer.is_empty() {
+            self.round().await;
+            if self.failing.is_some() || *self.parts.fenced.borrow() {
+                return false;
+            }
+        }
+        self.parts.publisher.finish().await;
+        true
+    }
+
+    /// One flush of everything that is due.
+    pub(crate) async fn round(&mut self) {
+        if *self.parts.fenced.borrow() {
+            return;
+        }
+        self.waiting.extend(self.parts.buffer.freeze());
+        if self.waiting.is_empty() && self.unanswered.is_empty() {
+            self.succeeded();
+            return;
+        }
+        let started = Instant::now();
+        let mut failed = None;
+        if let Err(stage) = self.prepare_and_upload().await {
+            failed = Some(stage);
+        }
+        if let Err(stage) = self.commit().await {
+            failed = failed.or(Some(stage));
+        }
+        match failed {
+            Some(stage) => self.failing = Some(stage),
+            None => self.succeeded(),
+        }
+        self.parts.metrics.flush_seconds.observe(started.elapsed().as_secs_f64());
+        let buffer = Arc::clone(&self.parts.buffer);
+        self.parts.log.release(move |table, last| buffer.watermark(table) >= last);
+        crash_point("flush:after-release");
+    }
+
+    fn succeeded(&mut self) {
+        if let Some(stage) = self.failing.take() {
+            tracing::info!(?stage, "flushing works again");
+        }
+    }
+
+    /// Says once what keeps failing.
+    fn report(&mut self, stage: Stage, message: &dyn std::fmt::Display) {
+        self.parts.metrics.flush_failures.get_or_create(&StageLabel { stage }).inc();
+        if self.failing != Some(stage) {
+            tracing::error!(?stage, "a flush failed and is tried again; rows stay in the write-ahead log: {message}");
+        }
+    }
+
+    async fn prepare_and_upload(&mut self) -> Result<(), Stage> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let (encoder, defined) = match self.definitions(&waiting).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.report(Stage::Prepare, &error);
+                self.waiting = waiting;
+                return Err(Stage::Prepare);
+            }
+        };
+        let (mut prepared, mut failed) = self.encode(encoder, defined).await;
+        self.parts.metrics.encode_seconds.observe(started.elapsed().as_secs_f64());
+        crash_point("flush:before-upload");
+        let started = Instant::now();
+        if let Err(error) = upload(&self.parts.layers, &mut prepared).await {
+            self.report(Stage::Upload, &error);
+            self.waiting.extend(prepared.into_iter().map(|prepared| prepared.frozen));
+            return Err(Stage::Upload);
+        }
+        crash_point("flush:after-upload");
+        self.parts.metrics.upload_seconds.observe(started.elapsed().as_secs_f64());
+        self.unanswered.append(&mut prepared);
+        if self.waiting.is_empty() && failed.take().is_none() { Ok(()) } else { Err(Stage::Prepare) }
+    }
+
+    /// The catalog's state and the tables' definitions. Tables that are gone lose their rows; tables that
+    /// the catalog does not know keep them and are waited for.
+    async fn definitions(
+        &mut self,
+        frozen: &[Arc<Frozen>],
+    ) -> gigapi_catalog::Result<(Encoder, Vec<(Arc<Frozen>, Arc<TableDef>)>)> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        let epochs: Epochs = catalog.epochs().await?;
+        let now = catalog.now().await?;
+        let mut defined = Vec::with_capacity(frozen.len());
+        let mut unknown: Vec<Arc<Frozen>> = Vec::new();
+        let mut states: HashMap<TableId, TableState> = HashMap::new();
+        for frozen in frozen {
+            states.insert(frozen.table, catalog.table_state(frozen.table).await?);
+        }
+        for frozen in frozen {
+            match states.remove(&frozen.table) {
+                Some(TableState::Live(table)) => defined.push((Arc::clone(frozen), table)),
+                Some(TableState::Dropped) => self.discard(frozen),
+                Some(TableState::Unknown) | None => unknown.push(Arc::clone(frozen)),
+            }
+        }
+        if unknown.is_empty() {
+            self.recovering = None;
+        } else {
+            let message = format!("the catalog does not know {} tables whose rows are in the write-ahead log; rebuild it", unknown.len());
+            self.report(Stage::Prepare, &message);
+            self.recovering.get_or_insert_with(|| self.parts.readiness.block("recovering", message));
+            self.waiting.extend(unknown);
+        }
+        let encoder = Encoder {
+            encoders: Arc::clone(&self.encoders),
+            ids: Arc::clone(&self.parts.ids),
+            layer: self.parts.layers.first().name.clone(),
+            catalog: epochs,
+            writer: self.parts.writer,
+            writer_epoch: self.parts.writer_epoch,
+            now,
+        };
+        Ok((encoder, defined))
+    }
+
+    /// The table was dropped: its rows go.
+    fn discard(&mut self, frozen: &Frozen) {
+        let rows: usize = frozen.entries.iter().map(|entry| entry.part.rows()).sum();
+        tracing::info!(table = %frozen.table, rows, "rows of a dropped table go");
+        self.parts.metrics.rows_dropped.inc_by(rows as u64);
+        self.parts.tables.forget(frozen.table);
+        self.parts.buffer.release(frozen);
+    }
+
+    /// Encodes on blocking threads. What cannot be encoded waits again, and the last reason comes back.
+    async fn encode(
+        &mut self,
+        encoder: Encoder,
+        defined: Vec<(Arc<Frozen>, Arc<TableDef>)>,
+    ) -> (Vec<Prepared>, Option<String>) {
+        let tasks = batches(defined).into_iter().map(|batch| {
+            let encoder = encoder.clone();
+            let intervals: Vec<Arc<Frozen>> = batch.iter().map(|(frozen, _)| Arc::clone(frozen)).collect();
+            let encoding = tokio::task::spawn_blocking(move || {
+                let encode = |(frozen, table): (Arc<Frozen>, Arc<TableDef>)| {
+                    encoder.encode(Arc::clone(&frozen), table).map_err(|error| (frozen, error.to_string()))
+                };
+                batch.into_iter().map(encode).collect::<Vec<_>>()
+            });
+            async move { (intervals, encoding.await) }
+        });
+        let mut finished = futures::stream::iter(tasks).buffer_unordered(ENCODINGS_AT_ONCE);
+        let mut prepared = Vec::new();
+        let mut failed = None;
+        while let Some((intervals, batch)) = finished.next().await {
+            match batch {
+                Ok(results) => {
+                    for result in results {
+                        match result {
+                            Ok(done) => prepared.push(done),
+                            Err((frozen, reason)) => {
+                                self.report(Stage::Prepare, &reason);
+                                self.waiting.push(frozen);
+                                failed = Some(reason);
+                            }
+                        }
+                    }
+                }
+                Err(panic) => {
+                    self.report(Stage::Prepare, &panic);
+                    self.waiting.extend(intervals);
+                    failed = Some(panic.to_string());
+                }
+            }
+        }
+        (prepared, failed)
+    }
+
+    /// Sends every uploaded interval to the catalog and does what the answers ask for.
+    async fn commit(&mut self) -> Result<(), Stage> {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        if unanswered.is_empty() {
+            return Ok(());
+        }
+        crash_point("flush:before-commit");
+        let started = Instant::now();
+        let commits = unanswered.iter().map(|prepared| prepared.commit.clone()).collect();
+        let answers = self.parts.catalog.commit(commits).await;
+        self.parts.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        crash_point("flush:after-commit");
+        let mut failed = None;
+        for (prepared, answer) in unanswered.into_iter().zip(answers) {
+            match answer {
+                Ok(CommitOutcome::Committed { version }) => self.committed(&prepared, version),
+                Ok(CommitOutcome::AlreadyCommitted { .. }) => self.parts.buffer.release(&prepared.frozen),
+                Err(error) => {
+                    if let Err(stage) = self.refused(prepared, &error) {
+                        failed = Some(stage);
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn committed(&mut self, prepared: &Prepared, version: u64) {
+        let metrics = &self.parts.metrics;
+        metrics.rows_committed.inc_by(prepared.rows);
+        metrics.rows_overwritten.inc_by(overwritten(prepared));
+        metrics.bytes_committed.inc_by(prepared.bytes);
+        metrics.files_committed.inc_by(prepared.commit.change.added.len() as u64);
+        let version = i64::try_from(version).unwrap_or(i64::MAX);
+        if version > metrics.catalog_version.get() {
+            metrics.catalog_version.set(version);
+        }
+        self.parts.buffer.release(&prepared.frozen);
+        let buckets = prepared.commit.change.added.iter().map(|added| added.file.bucket);
+        self.parts.publisher.changed(&prepared.table, buckets);
+    }
+
+    /// The catalog did not make the change.
+    fn refused(&mut self, prepared: Prepared, error: &CatalogError) -> Result<(), Stage> {
+        match error {
+            CatalogError::PartlyCommitted { watermark, .. } => {
+                self.waiting.extend(self.parts.buffer.recut(&prepared.frozen, *watermark));
+                self.parts.flush_now.notify_one();
+                return Ok(());
+            }
+            CatalogError::Dropped { .. } => {
+                self.discard(&prepared.frozen);
+                return Ok(());
+            }
+            CatalogError::Fenced { .. } => {
+                tracing::error!(%error, "this writer stops");
+                self.parts.fenced.send_replace(true);
+            }
+            // New ids or a new epoch: the files are made again, the old ones are left to the sweep.
+            CatalogError::FileExists { .. } | CatalogError::FileTooOld { .. } | CatalogError::StaleEpoch { .. } => {
+                self.waiting.push(prepared.frozen);
+                self.parts.flush_now.notify_one();
+                return Ok(());
+            }
+            CatalogError::UnknownTable { .. } => self.waiting.push(prepared.frozen),
+            error if error.kind() == ErrorKind::Unavailable => self.unanswered.push(prepared),
+            // A defect or damage: nothing that this process does makes it better, and the rows are safe.
+            _ => self.unanswered.push(prepared),
+        }
+        self.report(Stage::Commit, error);
+        Err(Stage::Commit)
+    }
+}
+
+/// Groups small intervals, keeps large ones apart.
+fn batches(defined: Vec<(Arc<Frozen>, Arc<TableDef>)>) -> Vec<Vec<(Arc<Frozen>, Arc<TableDef>)>> {
+    let mut batches = vec![Vec::new()];
+    let mut bytes = 0;
+    for item in defined {
+        bytes += item.0.entries.iter().map(|entry| entry.part.bytes()).sum::<usize>();
+        if let Some(batch) = batches.last_mut() {
+            batch.push(item);
+        }
+        if bytes >= ENCODE_BATCH_BYTES {
+            batches.push(Vec::new());
+            bytes = 0;
+        }
+    }
+    batches
+}
+
+/// Makes all objects durable on the first layer. Objects are handed over, so memory goes as they go.
+async fn upload(layers: &Layers, prepared: &mut [Prepared]) -> gigapi_storage::Result<()> {
+    let objects: Vec<_> = prepared.iter_mut().flat_map(|prepared| std::mem::take(&mut prepared.objects)).collect();
+    let layer = layers.first();
+    match &layer.local {
+        Some(local) => local.put_files(objects).await,
+        None => {
+            let puts = objects.into_iter().map(|(path, bytes)| async move {
+                let put = layer.store.put(&path, PutPayload::from(bytes)).await;
+                put.map(drop).map_err(|error| layer.error("write", &path, error))
+            });
+            let mut puts = futures::stream::iter(puts).buffer_unordered(8);
+            while let Some(put) = puts.next().await {
+                put?;
+            }
+            Ok(())
+        }
+    }
+}

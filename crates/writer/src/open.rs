@@ -1,0 +1,377 @@
+//! From a folder and a catalog to a running writer, and its end.
+//!
+//! Opening decides whether this process may write at all: alone on its folder, with the log that the
+//! catalog remembers, under a new epoch that fences every earlier holder. What the log still holds above
+//! the watermarks is in the buffer again before the first request is taken.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use gigapi_catalog::{Catalog, TableState, WriterSession};
+use gigapi_model::{Clock, ErrorKind, Ids, TableDef, TableId, TableKey, WriterId};
+use gigapi_service::settings::{DefaultKey, Durability, Limits, WriterSettings};
+use gigapi_service::{Block, Metrics as Registry, Phase, Readiness, Shutdown};
+use gigapi_storage::Layers;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::buffer::{ApplyToBuffer, Buffer};
+use crate::flush::{Flusher, FlusherParts};
+use crate::idempotency::Keys;
+use crate::ingest::{Ingest, IngestOptions, Outcome, WriteError, WriteRequest};
+use crate::metrics::Metrics;
+use crate::publish::Publisher;
+use crate::tables::Tables;
+use crate::wal::{Applied, Disk, Folder, FolderError, LocalDisk, Log, LogOptions, LogStatus, Record, Replay, replay};
+
+/// Segments are rolled at this size.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// How often gauges are brought up to date.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a writer works with.
+#[derive(Debug, Clone)]
+pub struct WriterComponents {
+    /// The catalog.
+    pub catalog: Arc<dyn Catalog>,
+    /// The layers; new files go to the first.
+    pub layers: Arc<Layers>,
+    /// Tells the present.
+    pub clock: Arc<dyn Clock>,
+    /// Mints identities.
+    pub ids: Arc<dyn Ids>,
+    /// The process's metrics.
+    pub metrics: Registry,
+    /// Whether the process should get traffic.
+    pub readiness: Readiness,
+}
+
+/// How a writer is run.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    /// The folder of the write-ahead log.
+    pub wal: PathBuf,
+    /// The writer's settings.
+    pub settings: WriterSettings,
+    /// Limits on what clients send.
+    pub limits: Limits,
+}
+
+/// Why a writer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log's folder cannot be had.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log is gone while the catalog remembers a writer.
+    #[error("the write-ahead log in {0} is gone: acknowledged rows may be lost. Bring the volume back, or accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true")]
+    WalLost(PathBuf),
+    /// The log cannot be read.
+    #[error("the write-ahead log in {path} cannot be read: {source}")]
+    Replay {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// The catalog said no.
+    #[error("the writer cannot be registered: {0}")]
+    Catalog(#[from] gigapi_catalog::Error),
+    /// A thread or task could not be started or ended by a panic.
+    #[error("the writer cannot be started: {0}")]
+    Start(String),
+}
+
+impl OpenError {
+    /// What the caller does next.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Folder(_) | Self::WalLost(_) => ErrorKind::Conflict,
+            Self::Replay { .. } => ErrorKind::Corrupt,
+            Self::Catalog(error) => error.kind(),
+            Self::Start(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// A running writer.
+#[derive(Debug)]
+pub struct Writer {
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) metrics: Metrics,
+    readiness: Readiness,
+    id: WriterId,
+    flusher: Flusher,
+    publisher: Publisher,
+    interval: Duration,
+    fenced: watch::Receiver<bool>,
+    /// Damage that an operator has to accept.
+    _damaged: Option<Block>,
+    /// Holds the lock on the folder.
+    _folder: Folder,
+}
+
+impl Writer {
+    /// Opens the log, replays it, and is ready to take requests.
+    pub async fn open(components: WriterComponents, options: WriterOptions) -> Result<Self, OpenError> {
+        let starting = components.readiness.block("starting", "the write-ahead log is being replayed");
+        let folder = Folder::open(&options.wal, components.ids.as_ref())?;
+        let catalog = Arc::clone(&components.catalog);
+        if folder.is_fresh() && !catalog.writers().await?.is_empty() && !options.settings.accept_wal_loss {
+            // The identity goes again, so that the next start finds the same.
+            let _ = std::fs::remove_file(options.wal.join("OWNER"));
+            return Err(OpenError::WalLost(options.wal));
+        }
+        let session = catalog.open_writer(folder.writer()).await?;
+        let metrics = components.metrics.register(Metrics::register);
+        let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
+        for record in catalog.idempotency_records().await? {
+            keys.remember(record);
+        }
+        let buffer = Arc::new(Buffer::new(session.watermarks.clone()));
+        let disk: Arc<dyn Disk> = Arc::new(LocalDisk::new(options.wal.clone()));
+        let replayed = replay_into(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
+        adopt_unknown(catalog.as_ref(), &replayed.definitions).await?;
+        let damaged = report_damage(&replayed.replay, &options, &components.readiness, &metrics);
+        let flush_now = Arc::new(Notify::new());
+        let apply = ApplyToBuffer {
+            buffer: Arc::clone(&buffer),
+            keys: Arc::clone(&keys),
+            flush_now: Arc::clone(&flush_now),
+        };
+        let status = Arc::new(LogStatus::new(metrics.wal_sync_seconds.clone()));
+        let log_options = log_options(folder.writer(), &session, &replayed.replay);
+        let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
+            .map_err(|error| OpenError::Start(error.to_string()))?;
+        let tables = Arc::new(Tables::new(Arc::clone(&catalog)));
+        let publisher = Publisher::new(Arc::clone(&catalog), Arc::clone(components.layers.first()));
+        let (fenced, is_fenced) = watch::channel(false);
+        let flusher = Flusher::new(FlusherParts {
+            catalog,
+            layers: components.layers,
+            ids: components.ids,
+            buffer: Arc::clone(&buffer),
+            tables: Arc::clone(&tables),
+            log: log.clone(),
+            publisher: publisher.clone(),
+            metrics: metrics.clone(),
+            readiness: components.readiness.clone(),
+            writer: folder.writer(),
+            writer_epoch: session.epoch,
+            flush_now: Arc::clone(&flush_now),
+            fenced,
+        });
+        let ingest = Ingest {
+            options: ingest_options(&options),
+            clock: components.clock,
+            tables,
+            buffer,
+            keys,
+            log,
+            flush_now,
+        };
+        drop(starting);
+        Ok(Self {
+            ingest: Arc::new(ingest),
+            metrics,
+            readiness: components.readiness,
+            id: folder.writer(),
+            flusher,
+            publisher,
+            interval: options.settings.save_timeout,
+            fenced: is_fenced,
+            _damaged: damaged,
+            _folder: folder,
+        })
+    }
+
+    /// Whose rows these are in watermarks.
+    pub fn id(&self) -> WriterId {
+        self.id
+    }
+
+    /// The rows that are not in committed files.
+    pub fn buffer(&self) -> Arc<Buffer> {
+        Arc::clone(&self.ingest.buffer)
+    }
+
+    /// Takes a request without HTTP.
+    pub async fn write(&self, request: WriteRequest) -> Result<Outcome, WriteError> {
+        self.ingest.write(request).await
+    }
+
+    /// The write endpoints.
+    pub fn routes(&self) -> Router {
+        crate::http::routes(Arc::clone(&self.ingest), self.metrics.clone(), self.readiness.clone())
+    }
+
+    /// Flushes until the shutdown reaches its flush phase, then drains the buffer and closes the log. Ends
+    /// early, with an error, when another process took the log over.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), OpenError> {
+        let participant = shutdown.join(Phase::Flush, "writer: flush");
+        let Self { ingest, metrics, flusher, publisher, interval, mut fenced, _folder, _damaged, .. } = self;
+        let stopped = {
+            let shutdown = shutdown.clone();
+            async move { shutdown.reached(Phase::Flush).await }
+        };
+        let publishing = tokio::spawn({
+            let shutdown = shutdown.clone();
+            publisher.run(async move { shutdown.reached(Phase::Flush).await })
+        });
+        let gauges = tokio::spawn(keep_gauges(Arc::clone(&ingest), metrics));
+        let flushing: JoinHandle<bool> = tokio::spawn(flusher.run(interval, stopped));
+        let outcome = tokio::select! {
+            flushed = flushing => match flushed {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    tracing::warn!("not all rows are committed; the write-ahead log keeps them for the next start");
+                    Ok(())
+                }
+                Err(panic) => Err(OpenError::Start(format!("flushing ended by a panic: {panic}"))),
+            },
+            _ = fenced.wait_for(|fenced| *fenced) => Err(OpenError::Folder(FolderError::Locked(_folder.path().to_owned()))),
+        };
+        publishing.abort();
+        gauges.abort();
+        let log = ingest.log.clone();
+        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+            tracing::error!("closing the write-ahead log ended by a panic");
+        }
+        drop(participant);
+        outcome
+    }
+}
+
+fn ingest_options(options: &WriterOptions) -> IngestOptions {
+    IngestOptions {
+        durability: options.settings.durability,
+        default_key: match options.settings.default_key {
+            DefaultKey::Tags => TableKey::Tags,
+            DefaultKey::None => TableKey::None,
+        },
+        limits: options.limits,
+        buffer_bytes_max: options.settings.buffer_bytes_max,
+        wal_bytes_max: options.settings.wal_bytes_max,
+    }
+}
+
+fn log_options(writer: WriterId, session: &WriterSession, replay: &Replay) -> LogOptions {
+    let committed = session.watermarks.values().copied().max().unwrap_or(0);
+    LogOptions {
+        writer,
+        epoch: session.epoch,
+        first_sequence: replay.last_sequence.max(committed) + 1,
+        segment_bytes: SEGMENT_BYTES,
+    }
+}
+
+/// What a replay found.
+struct Replayed {
+    replay: Replay,
+    definitions: HashMap<TableId, TableDef>,
+}
+
+/// Puts every row above its table's watermark back into the buffer.
+async fn replay_into(
+    disk: &Arc<dyn Disk>,
+    writer: WriterId,
+    buffer: &Arc<Buffer>,
+    keys: &Arc<Keys>,
+    path: &Path,
+) -> Result<Replayed, OpenError> {
+    let (disk, buffer, keys) = (Arc::clone(disk), Arc::clone(buffer), Arc::clone(keys));
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut definitions: HashMap<TableId, TableDef> = HashMap::new();
+        let mut rows = 0;
+        let replay = replay(disk.as_ref(), writer, &mut |sequence, record| match record {
+            Record::Definition(table) => {
+                let known = definitions.entry(table.id).or_insert_with(|| table.as_ref().clone());
+                if known.revision < table.revision {
+                    *known = *table;
+                }
+            }
+            Record::Write(write) => {
+                if let Some(record) = &write.idempotency {
+                    keys.remember(record.clone());
+                }
+                let above = write.tables.into_iter().filter(|part| sequence > buffer.watermark(part.table));
+                let tables: Vec<_> = above.map(|part| (part.table, Arc::new(part.part))).collect();
+                rows += tables.iter().map(|(_, part)| part.rows()).sum::<usize>();
+                buffer.push(sequence, Applied { tables, idempotency: write.idempotency });
+            }
+        })?;
+        buffer.skip_to(replay.last_sequence);
+        if rows > 0 {
+            tracing::info!(rows, segments = replay.segments.len(), "rows were read back from the write-ahead log");
+        }
+        Ok(Replayed { replay, definitions })
+    });
+    match reading.await {
+        Ok(replayed) => replayed.map_err(|source| OpenError::Replay { path: path.to_owned(), source }),
+        Err(panic) => Err(OpenError::Start(format!("replay ended by a panic: {panic}"))),
+    }
+}
+
+/// Tables that the log knows better than the catalog are defined again, under their own ids. Where that
+/// cannot be, their rows wait in the log and the flusher says so.
+async fn adopt_unknown(catalog: &dyn Catalog, definitions: &HashMap<TableId, TableDef>) -> Result<(), OpenError> {
+    for (&id, definition) in definitions {
+        let is_lost = match catalog.table_state(id).await? {
+            TableState::Live(known) => known.revision < definition.revision,
+            TableState::Unknown => true,
+            TableState::Dropped => false,
+        };
+        if !is_lost {
+            continue;
+        }
+        let (database, table) = (&definition.database, &definition.name);
+        tracing::warn!(%database, %table, "the catalog lost this definition; the write-ahead log has it");
+        if let Err(error) = catalog.adopt(definition).await {
+            match error.kind() {
+                ErrorKind::Conflict | ErrorKind::NotFound => tracing::error!(%database, %table, %error, "it cannot be restored"),
+                _ => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Damage keeps the process from being ready until it is accepted.
+fn report_damage(replay: &Replay, options: &WriterOptions, readiness: &Readiness, metrics: &Metrics) -> Option<Block> {
+    metrics.wal_damaged.set(i64::try_from(replay.damage.len()).unwrap_or(i64::MAX));
+    for damage in &replay.damage {
+        tracing::error!(folder = %options.wal.display(), damage, "the write-ahead log is damaged; whole records were salvaged");
+    }
+    let must_accept = !replay.damage.is_empty() && !options.settings.accept_wal_loss;
+    must_accept.then(|| {
+        let first = replay.damage.first().map_or("", String::as_str);
+        let message = format!("the write-ahead log is damaged: {first}; accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true and start again");
+        readiness.block("recovering", message)
+    })
+}
+
+/// Gauges that follow what others count.
+async fn keep_gauges(ingest: Arc<Ingest>, metrics: Metrics) {
+    let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    loop {
+        let status = ingest.log.status();
+        metrics.wal_bytes.set(gauge(status.bytes.load(Ordering::Relaxed)));
+        metrics.wal_segments.set(gauge(status.segments.load(Ordering::Relaxed)));
+        metrics.wal_syncs.set(gauge(status.syncs.load(Ordering::Relaxed)));
+        metrics.wal_failing.set(i64::from(status.failing.load(Ordering::Relaxed)));
+        metrics.buffer_bytes.set(gauge(ingest.buffer.bytes() as u64));
+        metrics.buffer_rows.set(gauge(ingest.buffer.rows()));
+        metrics.buffer_oldest_seconds.set(ingest.buffer.oldest().map_or(0.0, |since| since.elapsed().as_secs_f64()));
+        tokio::time::sleep(GAUGE_INTERVAL).await;
+    }
+}
+
+/// What a write has survived when it is acknowledged, as a request names it.
+pub(crate) fn durability_of(text: &str) -> Option<Durability> {
+    text.parse().ok()
+}

@@ -1,0 +1,114 @@
+//! Definitions as the write path needs them: at hand, and at most a second old.
+//!
+//! A stale definition does no harm: it can only lack columns, and asking the catalog for a column that it
+//! has already is how the writer finds out. The age limit bounds how long rows are taken for a table that
+//! was dropped elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gigapi_catalog::{Catalog, Definition};
+use gigapi_model::{DatabaseName, NewColumn, TableDef, TableId, TableKey, TableName};
+use parking_lot::RwLock;
+use tokio::time::Instant;
+
+const AGE_MAX: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+struct Known {
+    table: Arc<TableDef>,
+    at: Instant,
+}
+
+/// The definitions that this writer uses.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    catalog: Arc<dyn Catalog>,
+    known: RwLock<HashMap<DatabaseName, HashMap<TableName, Known>>>,
+}
+
+impl Tables {
+    pub(crate) fn new(catalog: Arc<dyn Catalog>) -> Self {
+        Self { catalog, known: RwLock::default() }
+    }
+
+    /// The definition, if it is at hand and fresh.
+    pub(crate) fn at_hand(&self, database: &DatabaseName, table: &str) -> Option<Arc<TableDef>> {
+        let known = self.known.read();
+        let entry = known.get(database)?.get(table)?;
+        (entry.at.elapsed() < AGE_MAX).then(|| Arc::clone(&entry.table))
+    }
+
+    /// The definition, from the catalog where it is not at hand; `None` if there is no such table.
+    pub(crate) async fn get(
+        &self,
+        database: &DatabaseName,
+        table: &TableName,
+    ) -> gigapi_catalog::Result<Option<Arc<TableDef>>> {
+        if let Some(table) = self.at_hand(database, table.as_str()) {
+            return Ok(Some(table));
+        }
+        let found = self.catalog.table(database, table).await;
+        match found {
+            Ok(Some(found)) => {
+                self.keep(Arc::clone(&found));
+                Ok(Some(found))
+            }
+            Ok(None) => {
+                self.forget_name(database, table);
+                Ok(None)
+            }
+            // Rows of a known table go on being taken while the catalog is away.
+            Err(error) => match self.stale(database, table) {
+                Some(table) if error.kind().is_transient() => Ok(Some(table)),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Makes the table have these columns.
+    pub(crate) async fn define(
+        &self,
+        database: &DatabaseName,
+        table: &TableName,
+        columns: Vec<NewColumn>,
+        key: TableKey,
+    ) -> gigapi_catalog::Result<Arc<TableDef>> {
+        let definition = Definition { database: database.clone(), table: table.clone(), columns, key };
+        match self.catalog.define(definition).await {
+            Ok(table) => {
+                self.keep(Arc::clone(&table));
+                Ok(table)
+            }
+            Err(error) => {
+                // What the table really looks like decides what happens next.
+                self.forget_name(database, table);
+                Err(error)
+            }
+        }
+    }
+
+    /// The table is gone.
+    pub(crate) fn forget(&self, id: TableId) {
+        for tables in self.known.write().values_mut() {
+            tables.retain(|_, known| known.table.id != id);
+        }
+    }
+
+    fn stale(&self, database: &DatabaseName, table: &TableName) -> Option<Arc<TableDef>> {
+        Some(Arc::clone(&self.known.read().get(database)?.get(table)?.table))
+    }
+
+    fn keep(&self, table: Arc<TableDef>) {
+        let mut known = self.known.write();
+        let tables = known.entry(table.database.clone()).or_default();
+        tables.insert(table.name.clone(), Known { table, at: Instant::now() });
+    }
+
+    fn forget_name(&self, database: &DatabaseName, table: &TableName) {
+        if let Some(tables) = self.known.write().get_mut(database) {
+            tables.remove(table);
+        }
+    }
+}

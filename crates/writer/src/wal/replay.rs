@@ -1,0 +1,176 @@
+//! Reading the log back at start.
+//!
+//! Replay decides nothing about rows; it decides about bytes. What is unreadable and was never promised
+//! (a tail that no sync covered, records that a failed sync gave up) is left out silently. Anything else
+//! is damage: the segment is copied to quarantine, every later record that is whole is salvaged, and the
+//! caller is told, because acknowledged rows may be gone.
+
+use std::collections::HashMap;
+use std::io;
+
+use gigapi_model::{TableId, WriterId};
+
+use super::disk::Disk;
+use super::record::{Frame, Record};
+use super::segment::{HEADER_BYTES, Header, file_name, number_of};
+
+/// A segment that is still on the disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplayedSegment {
+    /// Its number.
+    pub number: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Per table, the last sequence of its rows in the segment.
+    pub tables: HashMap<TableId, u64>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// Segments, oldest first.
+    pub segments: Vec<ReplayedSegment>,
+    /// The highest sequence that was ever given, as far as the log knows; zero if it is empty.
+    pub last_sequence: u64,
+    /// The number of the next segment.
+    pub next_segment: u64,
+    /// One sentence for each damaged place.
+    pub damage: Vec<String>,
+}
+
+/// Reads all segments in order and hands each whole record to `on_record` with its sequence.
+pub fn replay(
+    disk: &dyn Disk,
+    writer: WriterId,
+    on_record: &mut dyn FnMut(u64, Record),
+) -> io::Result<Replay> {
+    let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
+    numbers.sort_unstable();
+    let mut state = Reader { disk, writer, on_record, replay: Replay::default() };
+    state.replay.next_segment = numbers.last().map_or(1, |last| last + 1);
+    let mut current = numbers.first().map(|&first| disk.read(&file_name(first))).transpose()?;
+    for (index, &number) in numbers.iter().enumerate() {
+        let bytes = current.take().unwrap_or_default();
+        // Where the next segment begins decides what of this one was given up.
+        current = numbers.get(index + 1).map(|&next| disk.read(&file_name(next))).transpose()?;
+        let given_up_from = current.as_deref().and_then(|next| Header::decode(next).ok()).map(|(next, _)| next.first_sequence);
+        let position = Position { number, is_first: index == 0, is_last: current.is_none(), given_up_from };
+        state.segment(&position, &bytes)?;
+    }
+    Ok(state.replay)
+}
+
+/// Where a segment stands among the others.
+struct Position {
+    number: u64,
+    is_first: bool,
+    is_last: bool,
+    /// The first sequence of the next segment, if that is readable.
+    given_up_from: Option<u64>,
+}
+
+struct Reader<'a> {
+    disk: &'a dyn Disk,
+    writer: WriterId,
+    on_record: &'a mut dyn FnMut(u64, Record),
+    replay: Replay,
+}
+
+impl Reader<'_> {
+    fn segment(&mut self, position: &Position, bytes: &[u8]) -> io::Result<()> {
+        let mut segment = ReplayedSegment { number: position.number, bytes: bytes.len() as u64, ..Default::default() };
+        let mut damage: Option<String> = None;
+        match Header::decode(bytes) {
+            Ok((header, _)) => {
+                if header.writer != self.writer || header.number != position.number {
+                    damage = Some("it belongs to another log".to_owned());
+                } else if header.first_sequence > self.replay.last_sequence + 1 {
+                    if !position.is_first {
+                        let missing = format!("records {} to {} are missing before it", self.replay.last_sequence + 1, header.first_sequence - 1);
+                        damage = Some(missing);
+                    }
+                    self.replay.last_sequence = header.first_sequence - 1;
+                }
+            }
+            // The last segment may have been cut off while it was made: nothing in it was promised.
+            Err(_) if position.is_last && bytes.len() <= HEADER_BYTES => {
+                self.replay.segments.push(segment);
+                return Ok(());
+            }
+            Err(reason) => damage = Some(reason.to_owned()),
+        }
+        let found = self.records(position, bytes, &mut segment);
+        if let Some(reason) = damage.or(found) {
+            let name = file_name(position.number);
+            self.disk.quarantine(&name)?;
+            self.replay.damage.push(format!("segment {name}: {reason}; a copy is in quarantine/"));
+        }
+        self.replay.segments.push(segment);
+        Ok(())
+    }
+
+    /// Hands out the segment's records; says what damage lies between them.
+    fn records(&mut self, position: &Position, bytes: &[u8], segment: &mut ReplayedSegment) -> Option<String> {
+        let given_up = |sequence: u64| position.given_up_from.is_some_and(|from| sequence >= from);
+        let mut damage = None;
+        let mut at = HEADER_BYTES.min(bytes.len());
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let expected = self.replay.last_sequence + 1;
+            if given_up(expected) {
+                return damage;
+            }
+            if let Some(frame) = Frame::read(rest).filter(|frame| frame.sequence == expected) {
+                at += frame.len;
+                if let Err(reason) = self.record(&frame, segment) {
+                    damage.get_or_insert(reason);
+                }
+                continue;
+            }
+            // Bytes that are not the next record: the end, a torn tail, or damage.
+            let later = find_frame(rest, expected);
+            let promised = !position.is_last && position.given_up_from.is_none_or(|from| expected < from);
+            match later {
+                Some((skip, frame)) if promised || frame.synced >= expected => {
+                    damage.get_or_insert(format!("records {expected} to {} cannot be read", frame.sequence - 1));
+                    self.replay.last_sequence = frame.sequence - 1;
+                    at += skip;
+                }
+                _ if promised => {
+                    // Without the next header nobody can tell how far this segment went, so only bytes
+                    // that are there and unreadable are damage; with it, missing records are, too.
+                    if !rest.is_empty() || position.given_up_from.is_some() {
+                        damage.get_or_insert(format!("records from {expected} on cannot be read"));
+                    }
+                    return damage;
+                }
+                _ => return damage,
+            }
+        }
+    }
+
+    fn record(&mut self, frame: &Frame<'_>, segment: &mut ReplayedSegment) -> Result<(), String> {
+        self.replay.last_sequence = frame.sequence;
+        let record = frame.decode().map_err(|reason| format!("record {} cannot be read: {reason}", frame.sequence))?;
+        if let Record::Write(write) = &record {
+            for part in &write.tables {
+                segment.tables.insert(part.table, frame.sequence);
+            }
+        }
+        (self.on_record)(frame.sequence, record);
+        Ok(())
+    }
+}
+
+/// The nearest whole record behind damaged bytes, and how many bytes lie before it.
+///
+/// A place is tried only where the length fits, which random bytes rarely do, so this is one pass.
+fn find_frame(bytes: &[u8], expected: u64) -> Option<(usize, Frame<'_>)> {
+    /// Records are a request at most; a run of lost ones is far below this.
+    const SEQUENCES_LOST_MAX: u64 = 1 << 32;
+    (1..bytes.len()).find_map(|skip| {
+        let frame = Frame::read(&bytes[skip..])?;
+        let plausible = (expected..expected.saturating_add(SEQUENCES_LOST_MAX)).contains(&frame.sequence);
+        plausible.then_some((skip, frame))
+    })
+}
