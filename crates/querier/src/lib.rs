@@ -5,7 +5,9 @@
 //! caches of what cannot change.
 
 mod dialect;
+mod encode;
 mod error;
+mod http;
 mod metrics;
 mod querier;
 mod scan;
@@ -15,6 +17,7 @@ mod unflushed;
 mod view;
 
 pub use error::{Error, Result};
+pub use http::{QUERY_ENDPOINTS, routes};
 pub use querier::{Answer, Habits, Querier, QuerierComponents, QueryRequest};
 pub use settings::QueryOptions;
 pub use unflushed::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};

@@ -111,6 +111,11 @@ impl Querier {
         &self.shared.components.catalog
     }
 
+    /// Where queries run.
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.shared.components.runtime
+    }
+
     /// The longest statement that is taken.
     pub fn sql_bytes_max(&self) -> usize {
         self.shared.components.options.sql_bytes_max
@@ -156,10 +161,13 @@ impl Querier {
         let (ready_tx, ready_rx) = oneshot::channel();
         let (rows_tx, rows_rx) = mpsc::channel(ROWS_AHEAD);
         let run = run::Run { shared: Arc::clone(&self.shared), request, query, purpose, turn };
-        let task = self.shared.components.runtime.spawn(run.to_end(ready_tx, rows_tx));
+        let (end_tx, end_rx) = oneshot::channel();
+        let task = self.shared.components.runtime.spawn(run.to_end(ready_tx, rows_tx, end_tx));
         let cancel = answer::CancelOnDrop::new(task.abort_handle());
         match ready_rx.await {
-            Ok(Ok((schema, first))) => Ok(Answer::running(schema, first, rows_rx, cancel)),
+            Ok(Ok((schema, first))) => {
+                Ok(Answer::running(schema, first, answer::Rest { rows: rows_rx, end: end_rx }, cancel))
+            },
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::internal("a query's task ended without an answer")),
         }

@@ -7,4 +7,4 @@ mod limits;
 mod sandbox;
 mod time;
 mod unflushed;
-mod world;
+pub(crate) mod world;

@@ -1,1 +1,28 @@
+//! Getting the catalog back after a loss, and what has to be written beforehand so that it can be.
+//!
+//! While all is well, [`Checkpointer`] writes each table's state to its layer and [`tombstone`] marks what is
+//! dropped. At start [`detect`] tells a lost or rolled back catalog from a healthy one; [`rebuild`] then restores
+//! it from checkpoints and the footers of data files. What is live is decided by a pure plan ([`plan()`]). Nothing
+//! here deletes a data file, and nothing here guesses: what cannot be explained is refused by name.
 
+mod checkpoint;
+mod checkpointer;
+mod detect;
+mod epoch;
+mod error;
+mod own;
+pub mod plan;
+mod rebuild;
+mod survey;
+mod tombstone;
+
+#[cfg(test)]
+mod testing;
+
+pub use checkpoint::{CHECKPOINTS_KEPT, CheckpointName, newest_checkpoints, read_checkpoint, write_checkpoint};
+pub use checkpointer::{Checkpointer, Policy, Written, due};
+pub use detect::{CatalogView, Condition, LayersView, condition, detect, inspect};
+pub use error::{Error, Result};
+pub use plan::{Found, PlanError, RebuildPlan, Survey, plan};
+pub use rebuild::{RebuildReport, rebuild};
+pub use tombstone::{tombstone, tombstones};

@@ -5,9 +5,9 @@
 //! which paths need no credentials is the HTTP shell's list, and what a caller may do is not decided at all.
 
 use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
-use base64::engine::DecodePaddingMode;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 

@@ -78,8 +78,7 @@ fn open(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result
         }
     }
     let folder = &settings.metadata.folder;
-    std::fs::create_dir_all(folder)
-        .map_err(|source| Error::Folder { path: folder.display().to_string(), source })?;
+    std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.display().to_string(), source })?;
     let layers = Layers::open(&settings.layers, ids.as_ref())?;
     let catalog = EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?;
     Ok((catalog, layers))

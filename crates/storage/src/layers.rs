@@ -119,7 +119,12 @@ impl Layer {
     }
 
     /// Adds the layer's name to a store's error and tells a full disk from the rest.
-    pub fn error(&self, operation: &'static str, path: &object_store::path::Path, source: object_store::Error) -> Error {
+    pub fn error(
+        &self,
+        operation: &'static str,
+        path: &object_store::path::Path,
+        source: object_store::Error,
+    ) -> Error {
         Error::from_store(operation, &format!("layer {}", self.name), path.as_ref(), source)
     }
 }

@@ -1,4 +1,3 @@
-#![allow(dead_code, unused, reason = "skeleton")]
 //! Where data files lie and what is inside them.
 //!
 //! Layers become object stores here, local disks become durable, Parquet files are written with the project's

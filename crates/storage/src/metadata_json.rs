@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use gigapi_model::{Bucket, BucketSpan, DataFile, TableDef, Timestamp};
-use object_store::path::Path;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde::Serialize;
 
 use crate::{Error, Layer, Result, bucket_folder};

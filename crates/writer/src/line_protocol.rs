@@ -28,7 +28,7 @@ use number::byte;
 use series::{Prefix, Prefixes};
 use table::Table;
 use tags::TagMark;
-use text::{line_end, prefix_end, special_in_measurement, unescape};
+use text::{prefix_end, special_in_measurement, unescape};
 
 /// How a body is to be read. Limits are inclusive; a line beyond one is refused, the others go on.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ impl<'a> Parser<'a> {
                     at = match self.read_line(at) {
                         Ok(end) => end + 1,
                         Err(fault) => {
-                            let end = line_end(body, fault.at.min(body.len()), fault.in_fields);
+                            let end = fault.line_end(body);
                             self.refuse(at, end, &fault);
                             end + 1
                         }

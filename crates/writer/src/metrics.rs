@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     pub(crate) wal_bytes: Gauge,
     pub(crate) wal_segments: Gauge,
     pub(crate) wal_syncs: Gauge,
+    pub(crate) layer_syncs: Gauge,
     pub(crate) wal_failing: Gauge,
     pub(crate) wal_damaged: Gauge,
     pub(crate) buffer_bytes: Gauge,
@@ -86,6 +87,7 @@ impl Metrics {
             wal_bytes: Gauge::default(),
             wal_segments: Gauge::default(),
             wal_syncs: Gauge::default(),
+            layer_syncs: Gauge::default(),
             wal_failing: Gauge::default(),
             wal_damaged: Gauge::default(),
             buffer_bytes: Gauge::default(),
@@ -126,6 +128,7 @@ impl Metrics {
         r.register("wal_bytes", "Bytes of write-ahead log on disk", self.wal_bytes.clone());
         r.register("wal_segments", "Segments of the write-ahead log", self.wal_segments.clone());
         r.register("wal_disk_syncs", "Disk syncs of the write-ahead log since the start", self.wal_syncs.clone());
+        r.register("layer_disk_syncs", "Disk syncs of local layers since the start", self.layer_syncs.clone());
         r.register("wal_failing", "1 while the write-ahead log cannot be written", self.wal_failing.clone());
         r.register("wal_damaged_segments", "Damaged segments that were found at start", self.wal_damaged.clone());
         r.register("buffer_bytes", "Memory of rows that are not in committed files", self.buffer_bytes.clone());

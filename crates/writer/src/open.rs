@@ -106,6 +106,7 @@ pub struct Writer {
     pub(crate) metrics: Metrics,
     readiness: Readiness,
     id: WriterId,
+    layers: Arc<Layers>,
     flusher: Flusher,
     publisher: Publisher,
     interval: Duration,
@@ -153,7 +154,7 @@ impl Writer {
         let (fenced, is_fenced) = watch::channel(false);
         let flusher = Flusher::new(FlusherParts {
             catalog,
-            layers: components.layers,
+            layers: Arc::clone(&components.layers),
             ids: components.ids,
             buffer: Arc::clone(&buffer),
             tables: Arc::clone(&tables),
@@ -181,6 +182,7 @@ impl Writer {
             metrics,
             readiness: components.readiness,
             id: folder.writer(),
+            layers: components.layers,
             flusher,
             publisher,
             interval: options.settings.save_timeout,
@@ -214,7 +216,7 @@ impl Writer {
     /// early, with an error, when another process took the log over.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), OpenError> {
         let participant = shutdown.join(Phase::Flush, "writer: flush");
-        let Self { ingest, metrics, flusher, publisher, interval, mut fenced, _folder, _damaged, .. } = self;
+        let Self { ingest, metrics, layers, flusher, publisher, interval, mut fenced, _folder, _damaged, .. } = self;
         let stopped = {
             let shutdown = shutdown.clone();
             async move { shutdown.reached(Phase::Flush).await }
@@ -223,7 +225,7 @@ impl Writer {
             let shutdown = shutdown.clone();
             publisher.run(async move { shutdown.reached(Phase::Flush).await })
         });
-        let gauges = tokio::spawn(keep_gauges(Arc::clone(&ingest), metrics));
+        let gauges = tokio::spawn(keep_gauges(Arc::clone(&ingest), layers, metrics));
         let flushing: JoinHandle<bool> = tokio::spawn(flusher.run(interval, stopped));
         let outcome = tokio::select! {
             flushed = flushing => match flushed {
@@ -356,13 +358,14 @@ fn report_damage(replay: &Replay, options: &WriterOptions, readiness: &Readiness
 }
 
 /// Gauges that follow what others count.
-async fn keep_gauges(ingest: Arc<Ingest>, metrics: Metrics) {
+async fn keep_gauges(ingest: Arc<Ingest>, layers: Arc<Layers>, metrics: Metrics) {
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     loop {
         let status = ingest.log.status();
         metrics.wal_bytes.set(gauge(status.bytes.load(Ordering::Relaxed)));
         metrics.wal_segments.set(gauge(status.segments.load(Ordering::Relaxed)));
         metrics.wal_syncs.set(gauge(status.syncs.load(Ordering::Relaxed)));
+        metrics.layer_syncs.set(gauge(layers.disk_syncs()));
         metrics.wal_failing.set(i64::from(status.failing.load(Ordering::Relaxed)));
         metrics.buffer_bytes.set(gauge(ingest.buffer.bytes() as u64));
         metrics.buffer_rows.set(gauge(ingest.buffer.rows()));

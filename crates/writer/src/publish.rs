@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gigapi_catalog::Catalog;
 use gigapi_model::{Bucket, TableDef, TableId};
 use gigapi_storage::{Layer, metadata_json};
@@ -85,20 +86,29 @@ impl Shared {
     async fn publish_pending(&self) {
         let _only = self.publishing.lock().await;
         let pending = std::mem::take(&mut *self.pending.lock());
+        let Some(local) = &self.layer.local else { return };
+        let mut documents = Vec::with_capacity(pending.len());
         for ((id, bucket), table) in pending {
-            let published = self.publish(id, bucket, &table).await;
-            if let Err(reason) = published {
-                tracing::warn!(database = %table.database, table = %table.name, %bucket, reason, "metadata.json is not published");
+            match self.document(id, bucket, &table).await {
+                Ok(document) => documents.push((metadata_json::path(&table, bucket), document)),
+                Err(reason) => {
+                    tracing::warn!(database = %table.database, table = %table.name, %bucket, reason, "metadata.json is not published");
+                }
             }
+        }
+        if documents.is_empty() {
+            return;
+        }
+        // Written together, so that a thousand folders share their disk syncs.
+        if let Err(error) = local.put_files(documents).await {
+            tracing::warn!(%error, "metadata.json is not published");
         }
     }
 
-    async fn publish(&self, id: TableId, bucket: Bucket, table: &TableDef) -> Result<(), String> {
+    async fn document(&self, id: TableId, bucket: Bucket, table: &TableDef) -> Result<Bytes, String> {
         let snapshot = self.catalog.snapshot(id, bucket.range()).await.map_err(|error| error.to_string())?;
         let here = |file: &&Arc<gigapi_model::DataFile>| file.bucket == bucket && file.layer == self.layer.name;
         let files: Vec<_> = snapshot.files.iter().filter(here).map(|file| file.as_ref().clone()).collect();
-        let document = metadata_json::render(table, bucket, &files, &[]).map_err(|error| error.to_string())?;
-        let published = metadata_json::publish(&self.layer, table, bucket, document).await;
-        published.map_err(|error| error.to_string())
+        metadata_json::render(table, bucket, &files, &[]).map_err(|error| error.to_string())
     }
 }

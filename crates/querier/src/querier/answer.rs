@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::dialect::duckdb_type;
@@ -18,8 +18,15 @@ use crate::{Error, Result};
 pub struct Answer {
     schema: SchemaRef,
     ready: std::vec::IntoIter<RecordBatch>,
-    rest: Option<mpsc::Receiver<Result<Option<RecordBatch>>>>,
+    rest: Option<Rest>,
     _cancel: Option<CancelOnDrop>,
+}
+
+/// What a running query sends.
+pub(super) struct Rest {
+    pub(super) rows: mpsc::Receiver<RecordBatch>,
+    /// How it ended. Rows that stop without an end are not all there are.
+    pub(super) end: oneshot::Receiver<Result<()>>,
 }
 
 impl fmt::Debug for Answer {
@@ -40,7 +47,7 @@ impl Answer {
     pub(super) fn running(
         schema: SchemaRef,
         first: Option<RecordBatch>,
-        rest: mpsc::Receiver<Result<Option<RecordBatch>>>,
+        rest: Rest,
         cancel: CancelOnDrop,
     ) -> Self {
         let ready = Vec::from_iter(first).into_iter();
@@ -61,16 +68,16 @@ impl Stream for Answer {
             return Poll::Ready(Some(Ok(batch)));
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let next = match std::task::ready!(rest.poll_recv(context)) {
-            Some(Ok(next)) => next.map(Ok),
-            Some(Err(error)) => Some(Err(error)),
-            // The end is announced; rows that stop without it are not all there are.
-            None => Some(Err(Error::internal("a query ended before its last row"))),
-        };
-        if !matches!(next, Some(Ok(_))) {
-            self.rest = None;
+        if let Some(batch) = std::task::ready!(rest.rows.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(batch)));
         }
-        Poll::Ready(next)
+        let end = std::task::ready!(Pin::new(&mut rest.end).poll(context));
+        self.rest = None;
+        match end {
+            Ok(Ok(())) => Poll::Ready(None),
+            Ok(Err(error)) => Poll::Ready(Some(Err(error))),
+            Err(_) => Poll::Ready(Some(Err(Error::internal("a query ended before its last row")))),
+        }
     }
 }
 

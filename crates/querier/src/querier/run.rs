@@ -26,8 +26,10 @@ const REPLANS_MAX: usize = 2;
 
 /// Schema and first rows, or why there are none.
 pub(super) type Ready = oneshot::Sender<Result<(SchemaRef, Option<RecordBatch>)>>;
-/// Where the other rows go; `None` announces the end.
-pub(super) type Rows = mpsc::Sender<Result<Option<RecordBatch>>>;
+/// Where the other rows go.
+pub(super) type Rows = mpsc::Sender<RecordBatch>;
+/// How the query ended after its first rows.
+pub(super) type End = oneshot::Sender<Result<()>>;
 
 /// What is wanted of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +75,8 @@ struct Started {
 }
 
 impl Run {
-    /// Runs the query; the first rows go to `ready`, the others to `rows`.
-    pub(super) async fn to_end(self, ready: Ready, rows: Rows) {
+    /// Runs the query; the first rows go to `ready`, the others to `rows`, and how it ended to `end`.
+    pub(super) async fn to_end(self, ready: Ready, rows: Rows, end: End) {
         let Self { shared, request, query, purpose, turn } = self;
         let counters = Arc::new(ReadCounters::default());
         shared.metrics.active.inc();
@@ -89,7 +91,7 @@ impl Run {
         let limit = shared.components.options.timeout;
         let deadline = limit.map(|limit| ending.started + limit);
         let start = unpanicked(start(&shared, &request, &query, purpose, &counters));
-        let mut started = match within(limit, deadline, start).await {
+        let started = match within(limit, deadline, start).await {
             Ok(started) => started,
             Err(error) => {
                 let error = shared.completed(error);
@@ -103,37 +105,33 @@ impl Run {
         if ready.send(Ok((started.schema, started.first))).is_err() {
             return;
         }
-        loop {
-            let next = unpanicked(async { started.rest.next().await.transpose().map_err(Error::from) });
-            match within(limit, deadline, next).await {
-                Ok(None) => {
-                    ending.outcome = "ok";
-                    let _ = rows.send(Ok(None)).await;
-                    return;
-                }
-                Ok(Some(batch)) => {
-                    let count = batch.num_rows() as u64;
-                    // A slow taker of rows is bounded too, else it could keep memory and turn for ever.
-                    let sent = within(limit, deadline, async { Ok(rows.send(Ok(Some(batch))).await) }).await;
-                    match sent {
-                        Ok(Ok(())) => ending.rows += count,
-                        Ok(Err(_)) => return,
-                        Err(error) => {
-                            ending.outcome = error.kind().as_str();
-                            let _ = rows.try_send(Err(error));
-                            return;
-                        }
-                    }
-                }
-                Err(error) => {
-                    let error = shared.completed(error);
-                    ending.outcome = error.kind().as_str();
-                    let _ = rows.send(Err(error)).await;
-                    return;
-                }
-            }
-        }
+        // A slow taker of rows is bounded too, else it could keep memory and turn for ever.
+        let sent = within(limit, deadline, unpanicked(send_all(started.rest, &rows, &mut ending.rows))).await;
+        let result = match sent {
+            Ok(Sent::All) => Ok(()),
+            Ok(Sent::Unwanted) => return,
+            Err(error) => Err(shared.completed(error)),
+        };
+        ending.outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |()| "ok");
+        // The end is there before the rows are known to stop.
+        let _ = end.send(result);
     }
+}
+
+enum Sent {
+    All,
+    Unwanted,
+}
+
+async fn send_all(mut rest: SendableRecordBatchStream, rows: &Rows, count: &mut u64) -> Result<Sent> {
+    while let Some(batch) = rest.next().await.transpose()? {
+        let sent = batch.num_rows() as u64;
+        if rows.send(batch).await.is_err() {
+            return Ok(Sent::Unwanted);
+        }
+        *count += sent;
+    }
+    Ok(Sent::All)
 }
 
 impl Shared {

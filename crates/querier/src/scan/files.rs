@@ -58,6 +58,9 @@ pub(crate) struct FileScan<'a> {
     pub(crate) state: &'a dyn Session,
     /// Whether conditions are evaluated while decoding, before other columns are read.
     pub(crate) row_filter: bool,
+    /// Whether the scan stays out of the optimizer's sight, which would tell the files the condition otherwise, and
+    /// whether its rows have to keep the files' order.
+    pub(crate) hidden: bool,
 }
 
 impl FileScan<'_> {
@@ -156,21 +159,26 @@ impl FileScan<'_> {
         };
         let (read, kept) = self.columns_for(columns, predicate.as_ref());
         let limit = limit.filter(|_| predicate.is_none());
-        let leaf = self.leaf(files, read, partitions, limit)?;
+        let groups = self.groups(&files, partitions)?;
+        let leaf = self.leaf(groups, read, predicate.as_ref().filter(|_| self.hidden), limit)?;
         let Some(predicate) = predicate else { return Ok(leaf) };
         let predicate = self.rebased(&predicate, &leaf.schema())?;
         Ok(Arc::new(FilterExecBuilder::new(predicate, leaf).apply_projection(Some(kept))?.build()?))
     }
 
+    fn groups(&self, files: &[PlannedFile], partitions: usize) -> Result<Vec<FileGroup>> {
+        let files = files.iter().map(|planned| self.partitioned_file(planned)).collect::<Result<Vec<_>>>()?;
+        Ok(FileGroup::new(files).split_files(partitions.max(1)))
+    }
+
+    /// `pruning` rules out parts of files and filters nothing.
     fn leaf(
         &self,
-        files: Vec<PlannedFile>,
+        groups: Vec<FileGroup>,
         columns: Vec<usize>,
-        partitions: usize,
+        pruning: Option<&Arc<dyn PhysicalExpr>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = files.iter().map(|planned| self.partitioned_file(planned)).collect::<Result<Vec<_>>>()?;
-        let groups = FileGroup::new(files).split_files(partitions.max(1));
         let (groups, statistics) = compute_all_files_statistics(groups, Arc::clone(self.schema), true, false)?;
         let readers = CountedReaders {
             store: Arc::clone(&self.context.store),
@@ -178,16 +186,20 @@ impl FileScan<'_> {
             counters: Arc::clone(&self.context.counters),
         };
         let options = self.state.table_options().parquet.clone();
-        let source = ParquetSource::new(TableSchema::from(Arc::clone(self.schema)))
+        let mut source = ParquetSource::new(TableSchema::from(Arc::clone(self.schema)))
             .with_table_parquet_options(options)
             .with_pushdown_filters(self.row_filter)
             .with_reorder_filters(self.row_filter)
             .with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(pruning) = pruning {
+            source = source.with_predicate(Arc::clone(pruning));
+        }
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(LAYERS_URL)?, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(Some(columns))?
             .with_limit(limit)
+            .with_preserve_order(self.hidden)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

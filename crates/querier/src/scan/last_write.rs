@@ -2,8 +2,10 @@
 //!
 //! Each cluster's inputs are sorted by the table's key and come oldest first. They are merged stably, so equal
 //! keys arrive in the order of their commits, and every run of equal keys becomes one row: per field the last
-//! value that is not null. The merge is made inside the node because the engine's optimizer replaces a merge
-//! node freely, and its replacement interleaves equal keys. Clusters of one partition are read one after another.
+//! value that is not null. Clusters of one partition are read one after another.
+//!
+//! The inputs are no children of the node: the engine's optimizer would split, repartition and coalesce them, all of
+//! which lose the order, and its own merge node interleaves equal keys.
 
 use std::fmt;
 use std::ops::Range;
@@ -134,15 +136,7 @@ impl ExecutionPlan for LastWriteExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        self.inputs.iter().collect()
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false; self.inputs.len()]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false; self.inputs.len()]
+        Vec::new()
     }
 
     fn apply_expressions(
@@ -154,25 +148,14 @@ impl ExecutionPlan for LastWriteExec {
 
     fn replace_children(
         self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.len() != self.inputs.len() {
-            return Err(DataFusionError::Internal("a merge lost some of its inputs".to_owned()));
-        }
-        Ok(Arc::new(Self {
-            inputs: children,
-            cluster_ends: self.cluster_ends.clone(),
-            key: self.key.clone(),
-            output: self.output.clone(),
-            properties: Arc::clone(&self.properties),
-            metrics: ExecutionPlanMetricsSet::new(),
-        }))
+        Ok(self)
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let mode = datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(mode))
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -74,7 +74,7 @@ impl Table {
     }
 
     fn file_scan<'a>(&'a self, state: &'a dyn Session) -> FileScan<'a> {
-        FileScan { schema: &self.schema, table: self.table(), context: &self.context, state, row_filter: false }
+        FileScan { schema: &self.schema, table: self.table(), context: &self.context, state, row_filter: false, hidden: false }
     }
 
     async fn planned(&self, files: Vec<Arc<DataFile>>) -> crate::Result<Vec<PlannedFile>> {
@@ -117,7 +117,7 @@ impl Table {
         let on_key = conjunction(filters.iter().filter(|filter| self.is_key(filter)).cloned());
         let predicate = on_key.map(|expr| self.physical(wanted.state, expr)).transpose()?;
         let inner = Wanted { columns: &columns, predicate, ..*wanted };
-        let scan = self.file_scan(wanted.state);
+        let scan = FileScan { hidden: true, ..self.file_scan(wanted.state) };
         let mut plans = Vec::with_capacity(clusters.len());
         for cluster in clusters {
             let mut inputs = Vec::new();

@@ -1,9 +1,12 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::Secret;
 use crate::settings::UserCredentials;
 
 fn authenticator(user: Option<(&str, &str)>, token: Option<&str>) -> Authenticator {
-    let user = user.map(|(name, password)| UserCredentials { name: Secret::new(name), password: Secret::new(password) });
+    let user =
+        user.map(|(name, password)| UserCredentials { name: Secret::new(name), password: Secret::new(password) });
     Authenticator::new(&AuthSettings { user, token: token.map(Secret::new) })
 }
 
@@ -93,4 +96,16 @@ fn a_token_is_no_password_and_a_password_is_no_token() {
 fn credentials_are_not_shown() {
     let guard = authenticator(Some(("canary", "canary")), Some("canary"));
     assert!(!format!("{guard:?}").contains("canary"));
+}
+
+proptest! {
+    #[test]
+    fn foreign_bytes_are_never_let_in(header in prop::collection::vec(any::<u8>(), 0..80), query in "\\PC{0,40}") {
+        let guard = authenticator(Some(("ann", "a long password")), Some("a long token"));
+        prop_assert!(!guard.check_header(&header));
+        for scheme in ["Basic ", "Token ", "Bearer "] {
+            prop_assert!(!guard.check_header(&[scheme.as_bytes(), &header].concat()));
+        }
+        prop_assert_ne!(guard.check(&HeaderMap::new(), Some(&query)), Verdict::Allowed);
+    }
 }

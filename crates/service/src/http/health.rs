@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::readiness::{Readiness, Reason};
+use crate::shutdown::Shutdown;
 use crate::telemetry::{COMMIT, Metrics, VERSION};
 
 const X_INFLUXDB_VERSION: HeaderName = HeaderName::from_static("x-influxdb-version");
@@ -40,13 +41,31 @@ pub struct Health {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     started: Timestamp,
+    shutdown: Option<Shutdown>,
 }
 
 impl Health {
     /// Reports on this process, which counts as started now.
     pub fn new(readiness: Readiness, metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
         let started = clock.now();
-        Self { readiness, metrics, clock, started }
+        Self { readiness, metrics, clock, started, shutdown: None }
+    }
+
+    /// Not ready from the beginning of `shutdown` on.
+    #[must_use]
+    pub fn until(mut self, shutdown: &Shutdown) -> Self {
+        self.shutdown = Some(shutdown.clone());
+        self
+    }
+
+    /// Why the process should get no traffic; draining outweighs everything else.
+    fn reasons(&self) -> Vec<Reason> {
+        let mut reasons = self.readiness.reasons();
+        if self.shutdown.as_ref().is_some_and(Shutdown::has_begun) {
+            let message = "the process is stopping; use another one".to_owned();
+            reasons.insert(0, Reason { state: "draining", message });
+        }
+        reasons
     }
 
     /// The routes.
@@ -118,7 +137,7 @@ struct Ready {
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
-    let reasons = health.readiness.reasons();
+    let reasons = health.reasons();
     let up = health.clock.now().since(health.started);
     let report = Ready {
         status: reasons.first().map_or("ready", |reason| reason.state),
@@ -136,10 +155,9 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     let mut response = Response::new(Body::from(health.metrics.encode()));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     response
 }
 

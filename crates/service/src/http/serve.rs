@@ -84,7 +84,12 @@ pub struct ServeOptions {
 
 impl ServeOptions {
     /// As the settings say.
-    pub fn new(name: &'static str, settings: &HttpSettings, connections: ConnectionLimit, metrics: HttpMetrics) -> Self {
+    pub fn new(
+        name: &'static str,
+        settings: &HttpSettings,
+        connections: ConnectionLimit,
+        metrics: HttpMetrics,
+    ) -> Self {
         Self {
             name,
             connections,
@@ -320,10 +325,7 @@ impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 

@@ -148,7 +148,8 @@ struct Asked {
     method: Method,
     path: String,
     dialect: Dialect,
-    is_grpc: bool,
+    /// The content type of a gRPC call, which its errors carry too.
+    grpc: Option<HeaderValue>,
     had_credentials: bool,
 }
 
@@ -159,15 +160,15 @@ impl Asked {
         Self {
             method: request.method().clone(),
             dialect: Dialect::of_path(path),
-            is_grpc: content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")),
+            grpc: content_type.filter(|value| value.as_bytes().starts_with(b"application/grpc")).cloned(),
             had_credentials: request.headers().contains_key(http::header::AUTHORIZATION),
             path: path.chars().take(256).collect(),
         }
     }
 
     fn unauthorized(&self, id: &RequestId) -> Response {
-        if self.is_grpc {
-            return grpc(GRPC_UNAUTHENTICATED, "no or wrong credentials in the authorization metadata");
+        if let Some(content_type) = &self.grpc {
+            return grpc(content_type, GRPC_UNAUTHENTICATED, "no or wrong credentials in the authorization metadata");
         }
         let message = if self.had_credentials {
             "the credentials are wrong; check the user name and password, or the token"
@@ -193,14 +194,16 @@ impl Shell {
     /// The router's own 404 and 405 are empty; a client is told what there is instead.
     fn explain(&self, response: Response, asked: &Asked, id: &RequestId) -> Response {
         let is_empty = response.body().is_end_stream() && !response.headers().contains_key(CONTENT_TYPE);
-        match response.status() {
-            StatusCode::NOT_FOUND if is_empty && asked.is_grpc => grpc(GRPC_UNIMPLEMENTED, "there is no such method"),
-            StatusCode::NOT_FOUND if is_empty => {
+        match (response.status(), &asked.grpc) {
+            (StatusCode::NOT_FOUND, Some(content_type)) if is_empty => {
+                grpc(content_type, GRPC_UNIMPLEMENTED, "there is no such method")
+            }
+            (StatusCode::NOT_FOUND, None) if is_empty => {
                 let Asked { method, path, .. } = asked;
                 let message = format!("{method} {path} does not exist; there is: {}", self.endpoints.join(", "));
                 asked.error(&ApiError::new(ErrorKind::NotFound, message), id)
             }
-            StatusCode::METHOD_NOT_ALLOWED if is_empty => {
+            (StatusCode::METHOD_NOT_ALLOWED, _) if is_empty => {
                 let allowed = response.headers().get(ALLOW).cloned();
                 let words = allowed.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("another method");
                 let Asked { method, path, .. } = asked;
@@ -235,10 +238,10 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
 }
 
 /// A gRPC error that is all headers: the status of the call travels beside a 200.
-fn grpc(status: &'static str, message: &'static str) -> Response {
+fn grpc(content_type: &HeaderValue, status: &'static str, message: &'static str) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(CONTENT_TYPE, content_type.clone());
     headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
     response

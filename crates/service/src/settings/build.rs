@@ -134,10 +134,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
             port: reader.value("FLIGHTSQL_PORT", values::port),
         },
         auth: auth(reader),
-        log: LogSettings {
-            filter: reader.value("LOGLEVEL", values::log_filter),
-            format: reader.word("LOG_FORMAT"),
-        },
+        log: LogSettings { filter: reader.value("LOGLEVEL", values::log_filter), format: reader.word("LOG_FORMAT") },
         metadata,
         writer: WriterSettings {
             durability: reader.word("GIGAPI_DURABILITY"),
@@ -228,9 +225,9 @@ fn auth(reader: &mut Reader<'_>) -> AuthSettings {
     }
     let (name, password) = (reader.raw("HTTP_BASIC_AUTH_USERNAME"), reader.raw("HTTP_BASIC_AUTH_PASSWORD"));
     match (name.text.is_empty(), password.text.is_empty()) {
-        (true, true) if given(&name) || given(&password) => reader.warnings.push(
-            "HTTP_BASIC_AUTH_USERNAME and HTTP_BASIC_AUTH_PASSWORD are empty, so they guard nothing".to_owned(),
-        ),
+        (true, true) if given(&name) || given(&password) => reader
+            .warnings
+            .push("HTTP_BASIC_AUTH_USERNAME and HTTP_BASIC_AUTH_PASSWORD are empty, so they guard nothing".to_owned()),
         (false, true) => {
             let setting = reader.descriptor("HTTP_BASIC_AUTH_PASSWORD");
             reader.refuse(setting, &password, "is empty although HTTP_BASIC_AUTH_USERNAME is given");

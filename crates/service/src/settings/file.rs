@@ -9,16 +9,16 @@ use super::error::WrongSetting;
 use super::source::{ConfigFile, Origin, Raw};
 
 /// All values of the file, by flattened key.
-pub(crate) fn flatten(config: &ConfigFile) -> Result<Vec<(String, Raw)>, WrongSetting> {
+pub(crate) fn flatten(config: &ConfigFile) -> Result<Vec<(String, Raw)>, Box<WrongSetting>> {
     let document = DeTable::parse(&config.text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_at(&config.text, span.start));
-        WrongSetting {
+        Box::new(WrongSetting {
             setting: "--config".to_owned(),
             origin: Origin::File { path: config.path.clone(), line, key: "-".to_owned() },
             value: config.path.display().to_string(),
             problem: format!("is not TOML: {}", error.message()),
             allowed: "TOML 1.0".to_owned(),
-        }
+        })
     })?;
     let mut entries = Vec::new();
     for (key, value) in document.into_inner() {

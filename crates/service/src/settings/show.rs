@@ -30,11 +30,7 @@ impl EffectiveSettings {
             .iter()
             .map(|setting| {
                 let raw = effective(gathered, defaults, setting);
-                Effective {
-                    name: setting.name.to_owned(),
-                    value: shown(&raw.text, setting.shown),
-                    origin: raw.origin,
-                }
+                Effective { name: setting.name.to_owned(), value: shown(&raw.text, setting.shown), origin: raw.origin }
             })
             .collect();
         for ((index, part), raw) in &gathered.layers {

@@ -145,7 +145,7 @@ pub(crate) fn gather(sources: &Sources) -> Gathered {
     if let Some(config) = &sources.file {
         match file::flatten(config) {
             Ok(entries) => gathered.add_layer_of(entries, |gathered, raw, key| gathered.unknown_key(raw, key)),
-            Err(wrong) => gathered.wrong.push(wrong),
+            Err(wrong) => gathered.wrong.push(*wrong),
         }
     }
     let variables = sources
@@ -247,6 +247,7 @@ fn resolve(name: &str) -> Named {
 
 /// 0 for the setting's own name, 1 and up for its aliases in order.
 fn alias_rank(setting: &Descriptor, name: &str) -> usize {
-    let same = |known: &str| known.eq_ignore_ascii_case(name) || super::table::file_key(known).eq_ignore_ascii_case(name);
+    let same =
+        |known: &str| known.eq_ignore_ascii_case(name) || super::table::file_key(known).eq_ignore_ascii_case(name);
     if same(setting.name) { 0 } else { 1 + setting.aliases.iter().position(|alias| same(alias)).unwrap_or(0) }
 }

@@ -49,12 +49,7 @@ pub(crate) fn file_key(name: &str) -> String {
     name.strip_prefix("GIGAPI_").unwrap_or(name).to_ascii_lowercase()
 }
 
-const fn setting(
-    name: &'static str,
-    default: &'static str,
-    allowed: &'static str,
-    help: &'static str,
-) -> Descriptor {
+const fn setting(name: &'static str, default: &'static str, allowed: &'static str, help: &'static str) -> Descriptor {
     Descriptor { name, aliases: &[], default, allowed, help, shown: Shown::Plain }
 }
 
@@ -86,30 +81,76 @@ pub const SETTINGS: &[Descriptor] = &[
     setting("GIGAPI_MODE", "aio", "aio, writeonly, readonly or compaction", "Which part this process plays."),
     setting("GIGAPI_ENABLED", "true", SWITCH, "Accepted for compatibility; has no effect."),
     setting("GIGAPI_UI", "true", SWITCH, "Whether the web interface is served."),
-    setting("HTTP_HOST", "[::]", "an address or host name; [::] is every address, 0.0.0.0 every IPv4 address", "Where to listen.")
-        .also(&["HOST"]),
+    setting(
+        "HTTP_HOST",
+        "[::]",
+        "an address or host name; [::] is every address, 0.0.0.0 every IPv4 address",
+        "Where to listen.",
+    )
+    .also(&["HOST"]),
     setting("HTTP_PORT", "7971", PORT, "The port of HTTP and gRPC.").also(&["PORT"]),
     setting("FLIGHTSQL_ENABLE", "true", SWITCH, "Whether FlightSQL is served on its own port."),
     setting("FLIGHTSQL_PORT", "8082", PORT, "The port of FlightSQL."),
-    setting("HTTP_BASIC_AUTH_USERNAME", "", "a user name without a colon", "Clients must give this user name; needs the password too.")
-        .shown(Shown::Redacted),
+    setting(
+        "HTTP_BASIC_AUTH_USERNAME",
+        "",
+        "a user name without a colon",
+        "Clients must give this user name; needs the password too.",
+    )
+    .shown(Shown::Redacted),
     setting("HTTP_BASIC_AUTH_PASSWORD", "", "a password", "Clients must give this password; needs the user name too.")
         .shown(Shown::Redacted),
     setting("GIGAPI_SECRET", "", "a text", "A token with all rights.").shown(Shown::Redacted),
-    setting("LOGLEVEL", "info", "off, error, warn, info, debug, trace, or a list as info,gigapi_writer=debug", "What is logged."),
+    setting(
+        "LOGLEVEL",
+        "info",
+        "off, error, warn, info, debug, trace, or a list as info,gigapi_writer=debug",
+        "What is logged.",
+    ),
     setting("LOG_FORMAT", "text", "text or json", "How log lines look."),
     setting("GIGAPI_METADATA_TYPE", "embedded", "embedded (also called json)", "Where the catalog lives."),
-    setting("GIGAPI_METADATA_URL", "", "a URL", "The catalog's address; the embedded catalog has none.").shown(Shown::Scrubbed),
-    setting("GIGAPI_METADATA_UNSAFE", "false", SWITCH, "Whether a catalog that may lose acknowledged changes is accepted."),
+    setting("GIGAPI_METADATA_URL", "", "a URL", "The catalog's address; the embedded catalog has none.")
+        .shown(Shown::Scrubbed),
+    setting(
+        "GIGAPI_METADATA_UNSAFE",
+        "false",
+        SWITCH,
+        "Whether a catalog that may lose acknowledged changes is accepted.",
+    ),
     setting("GIGAPI_DURABILITY", "wal", "memory, wal or commit", "What a write has survived when it is acknowledged."),
     setting("GIGAPI_SAVE_TIMEOUT_S", "1.0", SECONDS, "How long rows wait in the buffer before they are flushed."),
-    setting("GIGAPI_ALLOW_SAVE_TO_HD", "true", "true", "Accepted for compatibility; writing to disk cannot be switched off."),
-    setting("GIGAPI_DEFAULT_KEY", "tags", "tags or none", "The key of tables that line protocol makes: tags and time, or none."),
-    setting("GIGAPI_ACCEPT_WAL_LOSS", "false", SWITCH, "Whether to start although the write-ahead log of an earlier run is gone."),
-    setting("GIGAPI_BUFFER_BYTES_MAX", "512MiB", SIZE, "Bytes of rows waiting to be flushed, above which writes get 503."),
+    setting(
+        "GIGAPI_ALLOW_SAVE_TO_HD",
+        "true",
+        "true",
+        "Accepted for compatibility; writing to disk cannot be switched off.",
+    ),
+    setting(
+        "GIGAPI_DEFAULT_KEY",
+        "tags",
+        "tags or none",
+        "The key of tables that line protocol makes: tags and time, or none.",
+    ),
+    setting(
+        "GIGAPI_ACCEPT_WAL_LOSS",
+        "false",
+        SWITCH,
+        "Whether to start although the write-ahead log of an earlier run is gone.",
+    ),
+    setting(
+        "GIGAPI_BUFFER_BYTES_MAX",
+        "512MiB",
+        SIZE,
+        "Bytes of rows waiting to be flushed, above which writes get 503.",
+    ),
     setting("GIGAPI_WAL_BYTES_MAX", "4GiB", SIZE, "Bytes of write-ahead log, above which writes get 503."),
     setting("GIGAPI_NO_MERGES", "false", SWITCH, "Whether merging is switched off."),
-    setting("GIGAPI_MERGE_TIMEOUT_S", "10", SECONDS, "How often level 1 is merged; level 2 ten times, level 3 a hundred times as rarely."),
+    setting(
+        "GIGAPI_MERGE_TIMEOUT_S",
+        "10",
+        SECONDS,
+        "How often level 1 is merged; level 2 ten times, level 3 a hundred times as rarely.",
+    ),
     setting("GIGAPI_COMPACTOR_PARALLELISM", "auto", AUTO_COUNT, "How many merges run at once."),
     setting("GIGAPI_QUERY_MEMORY", "auto", AUTO_SIZE, "Memory for queries, above which they spill or fail.")
         .also(&["DUCKDB_MEM_LIMIT"]),
@@ -136,9 +177,15 @@ pub const SETTINGS: &[Descriptor] = &[
 pub const LAYER_PARTS: &[Descriptor] = &[
     setting("NAME", "", "a name of up to 240 bytes", "The layer's name; needed."),
     setting("TYPE", "fs", "fs (s3 is not in this version)", "What holds the layer's objects."),
-    setting("URL", "", "a folder, as /data/hot or file:///data/hot", "Where the layer lies; needed.").shown(Shown::Scrubbed),
+    setting("URL", "", "a folder, as /data/hot or file:///data/hot", "Where the layer lies; needed.")
+        .shown(Shown::Scrubbed),
     setting("GLOBAL", "false", SWITCH, "Whether all processes reach the layer under the same URL."),
-    setting("TTL", "0", "a duration, as 30s, 10m, 12h, 7d or 4w; 0 is never", "How old data gets before it moves to the next layer, or ends."),
+    setting(
+        "TTL",
+        "0",
+        "a duration, as 30s, 10m, 12h, 7d or 4w; 0 is never",
+        "How old data gets before it moves to the next layer, or ends.",
+    ),
     setting("AUTH_KEY", "", "a text", "The access key of the layer's store.").shown(Shown::Redacted),
     setting("AUTH_SECRET", "", "a text", "The secret key of the layer's store.").shown(Shown::Redacted),
 ];

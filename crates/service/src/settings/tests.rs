@@ -109,7 +109,8 @@ fn every_wrong_value_is_named_with_its_origin_and_what_is_allowed() {
         ("GIGAPI_QUERY_MEMORY", "lots"),
         ("GIGAPI_LAYERS_0_TTL", "4 weeks"),
     ];
-    let error = load(&sources(&[("HTTP_PORT", "70000")], &variables, Some("ui = true\n\ncolumns_max = 0"))).unwrap_err();
+    let error =
+        load(&sources(&[("HTTP_PORT", "70000")], &variables, Some("ui = true\n\ncolumns_max = 0"))).unwrap_err();
     let named: BTreeSet<&str> = error.wrong().iter().map(|wrong| wrong.setting.as_str()).collect();
     let mut expected: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
     expected.extend(["HTTP_PORT", "GIGAPI_COLUMNS_MAX", "GIGAPI_LAYERS_0_NAME", "GIGAPI_LAYERS_0_URL"]);
@@ -133,7 +134,8 @@ fn unknown_names_are_wrong_in_files_and_flags_and_warned_about_in_the_environmen
     assert!(found[0].allowed.contains("did you mean GIGAPI_QUERY_MEMORY?"), "{}", found[0]);
     assert!(found[1].allowed.contains("did you mean HTTP_PORT?"), "{}", found[1]);
 
-    let loaded = load(&environment(&[("GIGAPI_SECERT", "canary"), ("UNRELATED", "1"), ("GIGAPI_XYZZY_FOO", "1")])).unwrap();
+    let loaded =
+        load(&environment(&[("GIGAPI_SECERT", "canary"), ("UNRELATED", "1"), ("GIGAPI_XYZZY_FOO", "1")])).unwrap();
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].ends_with("did you mean GIGAPI_SECRET?"), "{}", loaded.warnings[0]);
     assert!(!loaded.warnings[1].contains("did you mean"), "{}", loaded.warnings[1]);
@@ -237,7 +239,11 @@ fn secrets_are_never_shown() {
     let shown = format!("{given:?}\n{loaded:?}\n{}\n{:?}", loaded.effective, gather(&given));
     assert!(!shown.contains("canary"), "{shown}");
     assert!(loaded.effective.to_string().contains("GIGAPI_SECRET=[redacted]"), "{}", loaded.effective);
-    assert!(loaded.effective.to_string().contains("GIGAPI_METADATA_URL=redis://[redacted]@host"), "{}", loaded.effective);
+    assert!(
+        loaded.effective.to_string().contains("GIGAPI_METADATA_URL=redis://[redacted]@host"),
+        "{}",
+        loaded.effective
+    );
 
     let mut flags = canaries.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     flags.push(("HTTP_PORT".to_owned(), "x".to_owned()));

@@ -88,6 +88,10 @@ pub fn raise_open_files_limit(wanted: u64) {
     if let Some(current) = getrlimit(Resource::Nofile).current
         && current < wanted
     {
-        tracing::warn!(current, wanted, "few open files are allowed; raise `ulimit -n` or lower GIGAPI_CONNECTIONS_MAX");
+        tracing::warn!(
+            current,
+            wanted,
+            "few open files are allowed; raise `ulimit -n` or lower GIGAPI_CONNECTIONS_MAX"
+        );
     }
 }

@@ -200,7 +200,9 @@ impl Disk {
 
     /// The file of an object. The stock store resolves the same path when it reads.
     pub(super) fn target(&self, location: &ObjectPath) -> Result<PathBuf> {
-        let last = location.filename().ok_or_else(|| DiskError::at("naming", &self.root)(io::ErrorKind::InvalidInput.into()))?;
+        let last = location
+            .filename()
+            .ok_or_else(|| DiskError::at("naming", &self.root)(io::ErrorKind::InvalidInput.into()))?;
         // The stock store uses `#` and digits for its own temporary files and refuses to read them.
         if last.split_once('#').is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit())) {
             let path = self.root.join(location.as_ref());

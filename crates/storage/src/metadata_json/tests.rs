@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use gigapi_model::{
-    DatabaseName, FileId, LayerName, Level, SequenceRange, TableId, TableKey, TableName, TimeRange,
-};
+use gigapi_model::{DatabaseName, FileId, LayerName, Level, SequenceRange, TableId, TableKey, TableName, TimeRange};
 use object_store::memory::InMemory;
 use uuid::Uuid;
 

@@ -230,7 +230,8 @@ impl Chunk {
         if self.raw.len() < COMPRESSED_BYTES_MIN {
             return Ok(CompressionCodec::UNCOMPRESSED);
         }
-        let ends = self.dictionary.iter().map(|dictionary| dictionary.end).chain(self.pages.iter().map(|page| page.end));
+        let ends =
+            self.dictionary.iter().map(|dictionary| dictionary.end).chain(self.pages.iter().map(|page| page.end));
         let largest = ends
             .scan(0, |start, end| Some(std::mem::replace(start, end)..end))
             .max_by_key(|range| range.len())

@@ -190,8 +190,7 @@ impl FileWriter {
             return Err(self.encoder.refused(reason));
         }
         let checksums: Vec<Vec<u64>> = self.groups.iter().map(|group| group.checksums.clone()).collect();
-        let entries =
-            facts.entries(&self.encoder.definition, rows, time, &checksums, &statistics.to_bytes())?;
+        let entries = facts.entries(&self.encoder.definition, rows, time, &checksums, &statistics.to_bytes())?;
         let data_bytes = self.sink.bytes_written();
         let output = self.output.clone();
         self.write_footer(rows, entries.into())?;

@@ -113,15 +113,17 @@ impl FileFacts {
         if record.version != VERSION {
             return Err(Error::NotOurs {
                 path: path.to_owned(),
-                reason: format!("its facts have version {}, this program reads {VERSION}; use a newer one", record.version),
+                reason: format!(
+                    "its facts have version {}, this program reads {VERSION}; use a newer one",
+                    record.version
+                ),
             });
         }
         let table: TableDef =
             serde_json::from_str(entry(TABLE)?).map_err(|error| corrupt(format!("{TABLE}: {error}")))?;
         let chunk_checksums = parse_checksums(entry(CHUNKS)?).ok_or_else(|| corrupt(format!("{CHUNKS} is no list")))?;
-        let bytes = STANDARD_NO_PAD
-            .decode(entry(STATISTICS)?)
-            .map_err(|error| corrupt(format!("{STATISTICS}: {error}")))?;
+        let bytes =
+            STANDARD_NO_PAD.decode(entry(STATISTICS)?).map_err(|error| corrupt(format!("{STATISTICS}: {error}")))?;
         let statistics = FileStatistics::from_bytes(&bytes)?;
         let StoredRecord { facts, rows, time } = record.into();
         Ok(StoredFacts { facts, table: Arc::new(table), rows, time, chunk_checksums, statistics })
@@ -179,7 +181,7 @@ fn format_checksums(groups: &[Vec<u64>]) -> String {
 
 fn parse_checksums(text: &str) -> Option<Vec<Vec<u64>>> {
     let group = |text: &str| -> Option<Vec<u64>> {
-        if text.len() % 16 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !text.len().is_multiple_of(16) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
         (0..text.len()).step_by(16).map(|at| u64::from_str_radix(&text[at..at + 16], 16).ok()).collect()

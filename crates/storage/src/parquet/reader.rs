@@ -3,8 +3,6 @@
 //! Rebuilding and verifying read whole objects: the checksum of the whole file and those of its chunks can only be
 //! had that way. Queries never come here; they read footers and pages through their engine.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use gigapi_model::{DataFile, LayerName, SequenceRange};
 use object_store::path::Path;
@@ -88,7 +86,8 @@ fn verified(path: &str, object: &Bytes) -> Result<(StoredFacts, u32)> {
             verify_object(&format!("column {column} of {path}"), bytes, *expected)?;
         }
     }
-    let tail_bytes = tail_bytes(object, &metadata).ok_or_else(|| corrupt("its chunks overlap its footer".to_owned()))?;
+    let tail_bytes =
+        tail_bytes(object, &metadata).ok_or_else(|| corrupt("its chunks overlap its footer".to_owned()))?;
     Ok((facts, tail_bytes))
 }
 

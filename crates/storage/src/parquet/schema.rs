@@ -114,9 +114,7 @@ fn leaf(column: &Column) -> Result<Type> {
     let (physical, logical, converted) = match column.column_type {
         ColumnType::Float => (PhysicalType::DOUBLE, None, ConvertedType::NONE),
         ColumnType::Integer | ColumnType::Time => (PhysicalType::INT64, None, ConvertedType::NONE),
-        ColumnType::Unsigned => {
-            (PhysicalType::INT64, Some(LogicalType::integer(64, false)), ConvertedType::UINT_64)
-        }
+        ColumnType::Unsigned => (PhysicalType::INT64, Some(LogicalType::integer(64, false)), ConvertedType::UINT_64),
         ColumnType::String => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String), ConvertedType::UTF8),
         ColumnType::Boolean => (PhysicalType::BOOLEAN, None, ConvertedType::NONE),
     };
@@ -135,9 +133,11 @@ fn leaf(column: &Column) -> Result<Type> {
 
 fn sorting(columns: &[PlannedColumn]) -> Vec<SortingColumn> {
     let of_role = |role| {
-        columns.iter().enumerate().filter(move |(_, planned)| planned.column.role == role).map(|(index, _)| {
-            SortingColumn { column_idx: index as i32, descending: false, nulls_first: true }
-        })
+        columns
+            .iter()
+            .enumerate()
+            .filter(move |(_, planned)| planned.column.role == role)
+            .map(|(index, _)| SortingColumn { column_idx: index as i32, descending: false, nulls_first: true })
     };
     of_role(ColumnRole::Tag).chain(of_role(ColumnRole::Time)).collect()
 }

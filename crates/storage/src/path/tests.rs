@@ -17,10 +17,7 @@ fn path(table: &str) -> FilePath {
 #[test]
 fn a_path_has_the_layout_of_the_original() {
     let found = path("cpu").object_path();
-    assert_eq!(
-        found.as_ref(),
-        "mydb/cpu/date=2025-04-10/hour=07/01900000-0000-7000-8000-000000000001.1.parquet"
-    );
+    assert_eq!(found.as_ref(), "mydb/cpu/date=2025-04-10/hour=07/01900000-0000-7000-8000-000000000001.1.parquet");
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! answer shows. Every sentence names the column (bytes, from 1) at which the line stopped making sense.
 
 use gigapi_model::NameError;
+use memchr::memchr;
 
 use super::Span;
+use super::text::line_end;
 
 /// How many bytes of a name or a value a message shows.
 const SHOWN_BYTES_MAX: usize = 64;
@@ -19,9 +21,19 @@ pub(super) type Step<T> = Result<T, Box<Fault>>;
 pub(super) struct Fault {
     /// Offset in the body at which the line stopped making sense.
     pub(super) at: usize,
-    /// Whether that is behind the tags, where a quote opens a text that may hold newlines.
-    pub(super) in_fields: bool,
+    pub(super) place: Place,
     pub(super) problem: Problem,
+}
+
+/// In which part of a line a fault lies, which decides where the line ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In measurement or tags, where a quote is a byte like others.
+    Tags,
+    /// Behind the tags, where a quote opens a text that may hold newlines.
+    Fields,
+    /// At a quote that was not meant to hold newlines: the line ends at the first of them.
+    OpenQuote,
 }
 
 /// What is wrong with a line.
@@ -62,17 +74,35 @@ impl Problem {
     /// The fault of having this problem at `at`, in the measurement or the tags.
     #[cold]
     pub(super) fn in_tags(self, at: usize) -> Box<Fault> {
-        Box::new(Fault { at, in_fields: false, problem: self })
+        Box::new(Fault { at, place: Place::Tags, problem: self })
     }
 
     /// The fault of having this problem at `at`, behind the tags.
     #[cold]
     pub(super) fn in_fields(self, at: usize) -> Box<Fault> {
-        Box::new(Fault { at, in_fields: true, problem: self })
+        Box::new(Fault { at, place: Place::Fields, problem: self })
+    }
+
+    /// The fault that the quote at `at` of the field with that name is not closed in its line.
+    #[cold]
+    pub(super) fn open_quote(field: Span, at: usize) -> Box<Fault> {
+        Box::new(Fault { at, place: Place::OpenQuote, problem: Self::OpenQuote(field) })
     }
 }
 
 impl Fault {
+    /// Where the refused line ends: its newline, or the body's end.
+    pub(super) fn line_end(&self, body: &[u8]) -> usize {
+        let at = self.at.min(body.len());
+        match self.place {
+            Place::Tags => line_end(body, at, false),
+            Place::Fields => line_end(body, at, true),
+            Place::OpenQuote => {
+                memchr(b'\n', body.get(at..).unwrap_or_default()).map_or(body.len(), |offset| at + offset)
+            }
+        }
+    }
+
     /// The sentence for the sender of `body`, whose line began at `line`.
     pub(super) fn describe(&self, body: &[u8], line: usize) -> String {
         let column = self.at.saturating_sub(line) + 1;

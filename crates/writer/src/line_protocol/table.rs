@@ -6,8 +6,9 @@
 
 use gigapi_model::{ColumnName, ColumnType, TIME_COLUMN};
 use gigapi_rows::{Draft, Values};
+use memchr::memchr;
 
-use super::fault::{Problem, Step};
+use super::fault::{Fault, Problem, Step};
 use super::layout::{Layout, NONE};
 use super::number::{Digits, NotAFloat, byte, digits, float};
 use super::tags::TagNames;
@@ -120,7 +121,7 @@ impl<'a> Table<'a> {
             match byte(body, end) {
                 b',' => at = end + 1,
                 b' ' | b'\n' | b'\r' => return Ok(end),
-                _ => return Err(Problem::AfterValue(name).in_fields(end)),
+                _ => return Err(after_value(body, name, value, end)),
             }
             before = index;
         }
@@ -222,7 +223,7 @@ fn read_value(body: &[u8], at: usize, name: Span) -> Step<(Value, usize)> {
     match byte(body, at) {
         b'0'..=b'9' | b'-' | b'.' => read_number(body, at, name),
         b'"' => {
-            let (close, escaped) = closing_quote(body, at + 1).ok_or_else(|| Problem::OpenQuote(name).in_fields(at))?;
+            let (close, escaped) = closing_quote(body, at + 1).ok_or_else(|| Problem::open_quote(name, at))?;
             Ok((Value::Text(Span::new(at + 1, close), escaped), close + 1))
         }
         _ => read_word(body, at, name),
@@ -254,8 +255,20 @@ fn read_number(body: &[u8], at: usize, name: Span) -> Step<(Value, usize)> {
     }
 }
 
+/// The fault of what stands at `end`, behind a value. A text over several lines with more than a delimiter
+/// behind it was most likely never closed in its own line, and met another line's quote.
 #[cold]
-fn out_of_range(field: Span, column_type: &'static str, at: usize) -> Box<super::fault::Fault> {
+fn after_value(body: &[u8], name: Span, value: Value, end: usize) -> Box<Fault> {
+    match value {
+        Value::Text(text, _) if memchr(b'\n', text.of(body)).is_some() => {
+            Problem::open_quote(name, end.saturating_sub(text.len() + 2))
+        }
+        _ => Problem::AfterValue(name).in_fields(end),
+    }
+}
+
+#[cold]
+fn out_of_range(field: Span, column_type: &'static str, at: usize) -> Box<Fault> {
     Problem::OutOfRange { field, column_type }.in_fields(at)
 }
 

@@ -137,9 +137,8 @@ impl Reader<'_> {
                     at += skip;
                 }
                 _ if promised => {
-                    // Without the next header nobody can tell how far this segment went, so only bytes
-                    // that are there and unreadable are damage; with it, missing records are, too.
-                    if !rest.is_empty() || position.given_up_from.is_some() {
+                    // A segment that ends too early, but between records, is reported by the next one.
+                    if !rest.is_empty() {
                         damage.get_or_insert(format!("records from {expected} on cannot be read"));
                     }
                     return damage;

@@ -6,30 +6,39 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::http::Health;
 use crate::settings::AuthSettings;
-use crate::{Metrics, Readiness, Secret};
+use crate::{Metrics, Readiness, Secret, Shutdown};
 
 struct Service {
     router: Router,
     readiness: Readiness,
     metrics: Metrics,
+    shutdown: Shutdown,
 }
 
 fn service(token: Option<&str>) -> Service {
     let clock: Arc<ManualClock> = Arc::default();
     let metrics = Metrics::new(clock.clone());
     let readiness = Readiness::new();
+    let shutdown = Shutdown::new();
     let inner = Router::new()
         .route("/write", post(|id: RequestId| async move { id.to_string() }))
         .route("/missing", get(|| async { (StatusCode::NOT_FOUND, "own words") }))
-        .route("/panic", get(|| async { if true { panic!("canary") } }))
-        .merge(Health::new(readiness.clone(), metrics.clone(), clock).router());
+        .route(
+            "/panic",
+            get(|| async {
+                if true {
+                    panic!("canary")
+                }
+            }),
+        )
+        .merge(Health::new(readiness.clone(), metrics.clone(), clock).until(&shutdown).router());
     let options = Shell {
         ids: RequestIds::new(&SystemIds),
         auth: Arc::new(Authenticator::new(&AuthSettings { user: None, token: token.map(Secret::new) })),
         metrics: HttpMetrics::register(&metrics),
         endpoints: Arc::new(["POST /write", "GET /ping"]),
     };
-    Service { router: shell(inner, options), readiness, metrics }
+    Service { router: shell(inner, options), readiness, metrics, shutdown }
 }
 
 impl Service {
@@ -84,6 +93,10 @@ async fn ready_names_the_reasons_until_the_last_block_is_lifted() {
     let (status, _, body) = service.ask("GET", "/ready", &[]).await;
     assert_eq!(status, 200);
     assert!(body.contains("\"status\":\"ready\"") && !body.contains("reasons"), "{body}");
+    service.shutdown.begin();
+    let (status, _, body) = service.ask("GET", "/ready", &[]).await;
+    assert_eq!(status, 503);
+    assert!(body.contains("\"status\":\"draining\""), "{body}");
     assert_eq!(service.ask("GET", "/livez", &[]).await.0, 200);
 }
 
@@ -112,6 +125,7 @@ async fn grpc_calls_are_refused_in_their_own_way() {
     let grpc = ("content-type", "application/grpc+proto");
     let (status, headers, _) = service.ask("POST", "/arrow.Flight/DoGet", &[grpc]).await;
     assert_eq!((status, &headers["grpc-status"]), (200, &HeaderValue::from_static("16")));
+    assert_eq!(headers["content-type"], "application/grpc+proto");
     let authorized = [grpc, ("authorization", "Bearer t0ken")];
     let (status, headers, _) = service.ask("POST", "/arrow.Flight/DoGet", &authorized).await;
     assert_eq!((status, &headers["grpc-status"]), (200, &HeaderValue::from_static("12")));

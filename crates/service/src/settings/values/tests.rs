@@ -1,4 +1,21 @@
+use proptest::prelude::*;
+
 use super::*;
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic(text in "\\PC{0,24}|[0-9.eE+-]{0,20}[a-zA-Z]{0,3}") {
+        let _ = (boolean(&text), port(&text), count(&text), bytes(&text), bytes_in_memory(&text));
+        let _ = (seconds(&text), seconds_or_never(&text), duration(&text), log_filter(&text), host(&text));
+    }
+
+    #[test]
+    fn whole_durations_and_sizes_are_exact(number in 1_u32..1_000_000) {
+        let number = u64::from(number);
+        prop_assert_eq!(duration(&format!("{number}h")), Ok(Some(Duration::from_secs(number * 3_600))));
+        prop_assert_eq!(bytes(&format!("{number}MiB")), Ok(number << 20));
+    }
+}
 
 #[test]
 fn sizes_take_decimal_and_binary_units() {

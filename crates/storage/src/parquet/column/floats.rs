@@ -118,7 +118,9 @@ fn write_indices(indices: &[u32], width: u8, out: &mut Vec<u8>, pending: &mut Ve
     writer.finish();
 }
 
-/// Whether splitting the bytes saves at least a tenth over plain ones, both compressed.
+/// Whether splitting the bytes saves at least a twentieth over plain ones, both compressed.
+///
+/// Split bytes are read faster too: what compresses in eight streams is not searched for matches.
 fn splits_well(values: &[f64], sample: &mut Vec<u8>, compressor: &mut Compressor) -> Result<bool> {
     if values.len() < 64 {
         return Ok(false);
@@ -129,5 +131,5 @@ fn splits_well(values: &[f64], sample: &mut Vec<u8>, compressor: &mut Compressor
     sample.clear();
     plain::split_floats(values, sample);
     let split_bytes = compressor.compress(sample)?.len();
-    Ok(split_bytes * 10 <= plain_bytes * 9)
+    Ok(split_bytes * 20 <= plain_bytes * 19)
 }

@@ -145,13 +145,17 @@ fn many_rows(count: usize) -> Vec<Row> {
 #[test]
 fn many_pages_are_read_back_as_they_were() {
     let rows = many_rows(65_000);
+    std::fs::write("/tmp/h3-many.parquet", &encode(&rows).bytes).unwrap();
+    std::fs::write("/tmp/h3-one.parquet", &encode(&many_rows(1)).bytes).unwrap();
+    std::fs::write("/tmp/h3-some.parquet", &encode(&many_rows(700)).bytes).unwrap();
     assert_same(&encode(&rows), &rows);
 }
 
 #[test]
 fn rows_of_several_batches_make_one_file() {
     let rows = many_rows(3000);
-    let parts: Vec<RecordBatch> = [0..10, 10..1700, 1700..3000].map(|part| batch(&rows).slice(part.start, part.len())).into();
+    let parts: Vec<RecordBatch> =
+        [0..10, 10..1700, 1700..3000].map(|part| batch(&rows).slice(part.start, part.len())).into();
     let file = encode_file(&all_types(), &parts, &facts()).unwrap();
     assert_same(&file, &rows);
     assert_eq!(file.rows, 3000);
@@ -196,7 +200,8 @@ fn columns_that_the_batch_lacks_are_absent() {
 fn the_footer_tells_ids_order_and_encodings() {
     let file = encode(&many_rows(50_000));
     let builder = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).unwrap();
-    let ids: Vec<_> = builder.schema().fields().iter().map(|field| field.metadata()["PARQUET:field_id"].clone()).collect();
+    let ids: Vec<_> =
+        builder.schema().fields().iter().map(|field| field.metadata()["PARQUET:field_id"].clone()).collect();
     assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7", "8"]);
     let group = builder.metadata().row_group(0);
     let order: Vec<_> = group.sorting_columns().unwrap().iter().map(|s| (s.column_idx, s.nulls_first)).collect();

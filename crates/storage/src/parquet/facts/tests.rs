@@ -11,8 +11,8 @@ use parquet::arrow::ArrowWriter;
 use uuid::Uuid;
 
 use super::*;
-use crate::parquet::{EncodedFile, encode_file, read_facts};
 use crate::FilePath;
+use crate::parquet::{EncodedFile, encode_file, read_facts};
 
 fn table() -> Arc<TableDef> {
     let (database, name) = (DatabaseName::new("db").unwrap(), TableName::new("cpu").unwrap());
@@ -87,7 +87,10 @@ async fn the_catalogs_record_is_made_again_from_the_object() {
             (file.rows, file.bytes, file.time, file.checksum, file.tail_bytes, file.sequence),
             (3, encoded.bytes.len() as u64, encoded.time, encoded.checksum, encoded.tail_bytes, sequence)
         );
-        assert_eq!((file.id, file.level, file.bucket, file.layer), (self::path().id, Level::FLUSHED, bucket(), layer()));
+        assert_eq!(
+            (file.id, file.level, file.bucket, file.layer),
+            (self::path().id, Level::FLUSHED, bucket(), layer())
+        );
     }
 }
 
@@ -142,9 +145,7 @@ fn the_persisted_form_is_stable() {
         r#"{"flush":{"writer":"00000000-0000-0000-0000-000000000005","writer_epoch":6,"#,
         r#""lo":7,"hi":8,"part":0,"parts":2}}"#
     );
-    let merged = concat!(
-        r#"{"merge":{"sequence":{"lo":1,"hi":4},"sources":["00000000-0000-0000-0000-000000000009"]}}"#
-    );
+    let merged = r#"{"merge":{"sequence":{"lo":1,"hi":4},"sources":["00000000-0000-0000-0000-000000000009"]}}"#;
     assert_eq!(written(flush()), format!("{start}{flushed}{end}"));
     assert_eq!(written(merge()), format!("{start}{merged}{end}"));
     assert_eq!(format_checksums(&[vec![1, 0xabc], vec![2]]), "00000000000000010000000000000abc;0000000000000002");

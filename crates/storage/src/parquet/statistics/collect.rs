@@ -120,9 +120,8 @@ impl Summary {
 /// Sums halves of the values apart: neither can overflow within a page, and both loops vectorise.
 fn sum_of(values: &[i64]) -> i128 {
     let parts = values.chunks(1 << 20).map(|part| {
-        let (high, low) = part.iter().fold((0_i64, 0_i64), |(high, low), &value| {
-            (high + (value >> 32), low + (value & 0xffff_ffff))
-        });
+        let (high, low) =
+            part.iter().fold((0_i64, 0_i64), |(high, low), &value| (high + (value >> 32), low + (value & 0xffff_ffff)));
         (i128::from(high) << 32) + i128::from(low)
     });
     parts.sum()

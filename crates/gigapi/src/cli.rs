@@ -1,0 +1,51 @@
+//! What was typed, and which verb answers it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::serve;
+use crate::settings::SettingsArgs;
+
+/// A time-series lakehouse: line protocol in, sorted Parquet on your disks, SQL out.
+#[derive(Debug, Parser)]
+#[command(name = "gigapi", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (the default).
+    Serve(SettingsArgs),
+    /// Check the settings and print what is in effect, secrets redacted.
+    CheckConfig(SettingsArgs),
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve(cli.settings));
+    let outcome = match command {
+        Command::Serve(settings) => serve::serve(&settings),
+        Command::CheckConfig(settings) => check_config(&settings),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gigapi: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_config(settings: &SettingsArgs) -> anyhow::Result<ExitCode> {
+    let loaded = settings.load()?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    print!("{}", loaded.effective);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,62 @@
+//! One flag per setting, made from the table that also drives the environment and the file, so that no
+//! setting can be had one way and not the other.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use gigapi_service::settings::{Loaded, SETTINGS, SettingsError, Sources, load};
+
+/// The settings that were given as flags.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SettingsArgs {
+    config: Option<PathBuf>,
+    flags: Vec<(String, String)>,
+}
+
+impl SettingsArgs {
+    /// Flags over environment over file over defaults.
+    pub(crate) fn load(&self) -> Result<Loaded, SettingsError> {
+        load(&Sources::of_process(self.flags.clone(), self.config.as_deref())?)
+    }
+}
+
+fn flag(file_key: &str) -> String {
+    file_key.replace('_', "-")
+}
+
+impl Args for SettingsArgs {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Read settings from this TOML file");
+        SETTINGS.iter().fold(command.arg(config), |command, setting| {
+            let help = format!("{} [{}; {}]", setting.help, setting.name, setting.allowed);
+            let arg = Arg::new(setting.name)
+                .long(flag(&setting.file_key()))
+                .value_name("VALUE")
+                .action(ArgAction::Set)
+                .help_heading("Settings (each also as an environment variable)")
+                .help(help);
+            command.arg(arg)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingsArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |name: &str| matches.get_one::<String>(name).cloned();
+        let flags = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), given(setting.name)?)));
+        Ok(Self { config: matches.get_one::<PathBuf>("config").cloned(), flags: flags.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! `/query`: GigAPI's endpoint, and InfluxDB 1's statements that must not fail.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use gigapi_service::http::RequestId;
+use gigapi_service::{ApiError, Dialect};
+use http::header::{CONTENT_TYPE, HeaderValue};
+
+use super::{Asked, answered, body};
+use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
+use crate::{Habits, Querier, QueryRequest};
+
+/// The database that the original reads when a request names none.
+const DATABASE_DEFAULT: &str = "mydb";
+/// The database that writes without one go to.
+const DATABASE_FALLBACK: &str = "default";
+
+pub(super) async fn query(State(querier): State<Querier>, id: RequestId, request: Request) -> Response {
+    answered(answer(&querier, request).await, Dialect::V1, &id)
+}
+
+async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiError> {
+    let asked = Asked::read(querier, request).await?;
+    if asked.has("q") && !asked.has("query") {
+        return influxql(asked.text("q").unwrap_or_default());
+    }
+    if !asked.has("query") {
+        return Err(ApiError::invalid("there is no statement; send {\"query\": \"SELECT …\"} as JSON, or a form with query="));
+    }
+    let format = format(asked.text("format").unwrap_or("json"))?;
+    let request = QueryRequest {
+        sql: asked.text("query").unwrap_or_default().to_owned(),
+        database: database(querier, asked.text("db")).await?,
+        show_virtual: asked.is_true("hive"),
+        habits: Habits::DuckDb,
+        parameters: None,
+    };
+    let time_as_integer = asked.time_as_integer()?;
+    let rows = querier.query(request).await?;
+    body::respond(querier, rows, format, time_as_integer, asked.encoding)
+}
+
+async fn database(querier: &Querier, named: Option<&str>) -> Result<String, ApiError> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let known = querier.catalog().databases().await.map_err(crate::Error::from)?;
+    let default = known.iter().any(|database| database.as_str() == DATABASE_DEFAULT);
+    Ok(if default { DATABASE_DEFAULT } else { DATABASE_FALLBACK }.to_owned())
+}
+
+fn format(name: &str) -> Result<Format, ApiError> {
+    let json = |shape, content_type| {
+        let time = TimeStyle::Rfc3339;
+        Format::Json(JsonStyle { shape, quoted_integers: true, time, nulls: true, content_type })
+    };
+    Ok(match name {
+        "json" => json(JsonShape::Results, "application/json"),
+        "ndjson" | "jsonl" => json(JsonShape::Lines, "application/x-ndjson"),
+        "csv" => Format::Csv,
+        "pretty" => Format::Pretty,
+        "parquet" => Format::Parquet,
+        "arrow" => Format::Arrow,
+        other => {
+            return Err(ApiError::invalid(format!("format {other:?} is unknown; use json, ndjson, csv, parquet or arrow")));
+        }
+    })
+}
+
+/// Clients of InfluxDB 1 make their database before they write; here databases make themselves.
+fn influxql(statement: &str) -> Result<Response, ApiError> {
+    let mut words = statement.split_whitespace().map(str::to_ascii_lowercase);
+    if words.next().as_deref() == Some("create") && words.next().as_deref() == Some("database") {
+        let mut response = Response::new(axum::body::Body::from("{\"results\":[{\"statement_id\":0}]}\n"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return Ok(response);
+    }
+    Err(ApiError::invalid(
+        "InfluxQL (the parameter q) is not part of this version; send SQL as {\"query\": \"SELECT …\"} to POST /query, \
+         or as q to /api/v3/query_sql",
+    ))
+}

@@ -1,0 +1,103 @@
+//! `/api/v3/query_sql`: InfluxDB 3's endpoint.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use datafusion::common::{ParamValues, ScalarValue};
+use gigapi_model::{DatabaseName, ErrorKind};
+use gigapi_service::http::RequestId;
+use gigapi_service::{ApiError, Dialect};
+
+use super::{Asked, Payload, answered, body};
+use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
+use crate::{Habits, Querier, QueryRequest};
+
+pub(super) async fn query_sql(State(querier): State<Querier>, id: RequestId, request: Request) -> Response {
+    answered(answer(&querier, request).await, Dialect::V3, &id)
+}
+
+async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiError> {
+    let asked = Asked::read(querier, request).await?;
+    let Some(database) = asked.text("db") else {
+        return Err(ApiError::invalid("the parameter db is missing; name the database"));
+    };
+    if !asked.has("q") {
+        return Err(ApiError::invalid("the parameter q is missing; it holds the statement"));
+    }
+    let format = format(asked.text("format"), asked.accept.as_deref())?;
+    let known = querier.catalog().databases().await.map_err(crate::Error::from)?;
+    let exists = known.iter().any(|known| known.as_str().eq_ignore_ascii_case(database));
+    if DatabaseName::new(database).is_err() || !exists {
+        return Err(ApiError::new(ErrorKind::NotFound, format!("database {database:?} does not exist; write to it first")));
+    }
+    let request = QueryRequest {
+        sql: asked.text("q").unwrap_or_default().to_owned(),
+        database: database.to_owned(),
+        show_virtual: asked.is_true("hive"),
+        habits: Habits::Engine,
+        parameters: parameters(&asked)?,
+    };
+    let time_as_integer = asked.time_as_integer()?;
+    let rows = querier.query(request).await?;
+    body::respond(querier, rows, format, time_as_integer, asked.encoding)
+}
+
+fn format(name: Option<&str>, accept: Option<&str>) -> Result<Format, ApiError> {
+    let json = |shape, content_type| {
+        let time = TimeStyle::NoZone;
+        Format::Json(JsonStyle { shape, quoted_integers: false, time, nulls: false, content_type })
+    };
+    let accepted = || match accept.unwrap_or_default().split([',', ';']).next().unwrap_or_default().trim() {
+        "application/vnd.apache.parquet" => "parquet",
+        "application/vnd.apache.arrow.stream" => "arrow",
+        "application/jsonl" | "application/x-ndjson" => "jsonl",
+        "text/csv" => "csv",
+        "text/plain" => "pretty",
+        _ => "json",
+    };
+    Ok(match name.unwrap_or_else(accepted) {
+        "json" => json(JsonShape::Array, "application/json"),
+        "jsonl" | "json_lines" | "ndjson" => json(JsonShape::Lines, "application/jsonl"),
+        "csv" => Format::Csv,
+        "pretty" => Format::Pretty,
+        "parquet" => Format::Parquet,
+        "arrow" => Format::Arrow,
+        other => {
+            let formats = "use json, jsonl, csv, pretty, parquet or arrow";
+            return Err(ApiError::invalid(format!("format {other:?} is unknown; {formats}")));
+        }
+    })
+}
+
+/// The values of `$name` placeholders: an object in a JSON body, its text in a URL or a form.
+fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
+    let values = match (&asked.body, asked.text("params")) {
+        (_, Some(text)) => serde_json::from_str(text)
+            .map_err(|error| ApiError::invalid(format!("params is not a JSON object: {error}")))?,
+        (Payload::Json(body), None) => match body.get("params") {
+            None | Some(serde_json::Value::Null) => return Ok(None),
+            Some(serde_json::Value::Object(values)) => values.clone(),
+            Some(_) => return Err(ApiError::invalid("params has to be an object of names and values")),
+        },
+        _ => return Ok(None),
+    };
+    let values: serde_json::Map<String, serde_json::Value> = values;
+    let scalar = |(name, value): (String, serde_json::Value)| Ok((name.clone(), scalar(&name, value)?));
+    let values = values.into_iter().map(scalar).collect::<Result<std::collections::HashMap<_, _>, ApiError>>()?;
+    Ok(Some(ParamValues::from(values)))
+}
+
+fn scalar(name: &str, value: serde_json::Value) -> Result<ScalarValue, ApiError> {
+    use serde_json::Value;
+    Ok(match value {
+        Value::Null => ScalarValue::Null,
+        Value::Bool(value) => ScalarValue::from(value),
+        Value::String(value) => ScalarValue::from(value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(value), _, _) => ScalarValue::from(value),
+            (_, Some(value), _) => ScalarValue::from(value),
+            (_, _, Some(value)) => ScalarValue::from(value),
+            _ => return Err(ApiError::invalid(format!("the parameter {name:?} is not a number that can be held"))),
+        },
+        _ => return Err(ApiError::invalid(format!("the parameter {name:?} is a list or an object; use plain values"))),
+    })
+}

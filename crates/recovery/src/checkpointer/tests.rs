@@ -1,0 +1,56 @@
+use super::*;
+use crate::checkpoint::{CheckpointName, names};
+use crate::testing::World;
+
+fn at(seconds: u64) -> Timestamp {
+    crate::testing::START.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn a_checkpoint_is_due_by_age_or_by_count() {
+    let policy = Policy::default();
+    let written = |version, changed: Option<u64>| Written { version, changed_at: changed.map(at) };
+    assert!(!due(&policy, at(1000), written(5, None), 5), "nothing changed");
+    assert!(!due(&policy, at(59), written(5, Some(0)), 6));
+    assert!(due(&policy, at(60), written(5, Some(0)), 6));
+    assert!(!due(&policy, at(0), written(5, Some(0)), 1004));
+    assert!(due(&policy, at(0), written(5, Some(0)), 1005));
+    assert!(!due(&policy, at(100), written(7, Some(0)), 5), "the checkpoint is ahead of a catalog of the past");
+}
+
+async fn written(world: &World) -> Vec<CheckpointName> {
+    let mut names = names(world.layers.first()).await.unwrap();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn changed_tables_are_written_once_their_time_has_come() {
+    let mut world = World::new().await;
+    let (log, table) = (world.open_log(1).await, world.table("cpu").await);
+    let mut checkpointer = Checkpointer::new(world.catalog.clone(), world.layers.clone(), Policy::default());
+    assert_eq!(checkpointer.pass(false).await.unwrap(), 0);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(checkpointer.pass(false).await.unwrap(), 1);
+    assert_eq!(checkpointer.pass(false).await.unwrap(), 0);
+    world.flush(&table, &log, (1, 1), &[&[1]]).await;
+    assert_eq!(checkpointer.pass(false).await.unwrap(), 0);
+    assert_eq!(checkpointer.pass(true).await.unwrap(), 1);
+    assert_eq!(written(&world).await.iter().map(|name| name.version).collect::<Vec<_>>(), [1, 2]);
+    // Another process finds what is written and does not write it again.
+    let mut other = Checkpointer::new(world.catalog.clone(), world.layers.clone(), Policy::default());
+    assert_eq!(other.pass(true).await.unwrap(), 0);
+    world.catalog.drop_table(table.id).await.unwrap();
+    assert_eq!(other.pass(true).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_clean_shutdown_leaves_a_checkpoint_of_everything() {
+    let mut world = World::new().await;
+    let (log, table) = (world.open_log(1).await, world.table("cpu").await);
+    world.flush(&table, &log, (1, 3), &[&[1, 2, 3]]).await;
+    world.table("mem").await;
+    let checkpointer = Checkpointer::new(world.catalog.clone(), world.layers.clone(), Policy::default());
+    checkpointer.run(std::future::ready(())).await;
+    assert_eq!(written(&world).await.len(), 2);
+}

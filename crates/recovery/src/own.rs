@@ -1,0 +1,46 @@
+//! Our own small objects on a layer: reading, writing and listing them under `_gigapi/`.
+
+use futures::TryStreamExt;
+use gigapi_storage::Layer;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
+
+use crate::Result;
+
+/// The objects below a folder, without their folder.
+pub(crate) async fn list(layer: &Layer, folder: &Path) -> Result<Vec<Path>> {
+    let failed = |error| layer.error("listing", folder, error);
+    let found: Vec<_> =
+        layer.store.list(Some(folder)).map_ok(|meta| meta.location).try_collect().await.map_err(failed)?;
+    Ok(found)
+}
+
+/// The whole object.
+pub(crate) async fn read(layer: &Layer, path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| layer.error("reading", path, error);
+    let found = layer.store.get(path).await.map_err(failed)?;
+    Ok(found.bytes().await.map_err(failed)?.into())
+}
+
+/// Writes or overwrites the object.
+pub(crate) async fn write(layer: &Layer, path: &Path, bytes: Vec<u8>) -> Result<()> {
+    layer.store.put(path, bytes.into()).await.map_err(|error| layer.error("writing", path, error))?;
+    Ok(())
+}
+
+/// Writes the object if there is none; says whether it did.
+pub(crate) async fn create(layer: &Layer, path: &Path, bytes: Vec<u8>) -> Result<bool> {
+    match layer.store.put_opts(path, bytes.into(), PutOptions::from(PutMode::Create)).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+        Err(error) => Err(layer.error("writing", path, error).into()),
+    }
+}
+
+/// Removes the object; one that is gone already is no error.
+pub(crate) async fn remove(layer: &Layer, path: &Path) -> Result<()> {
+    match layer.store.delete(path).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(layer.error("removing", path, error).into()),
+    }
+}

@@ -1,0 +1,171 @@
+//! A small installation in a folder: real files on real layers, committed to a real catalog.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use gigapi_catalog::{Catalog, CommitOutcome, Definition, EmbeddedCatalog, Limits};
+use gigapi_model::{
+    Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
+    DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SequenceRange, SystemIds, TableDef,
+    TableId, TableKey, TableName, TimeRange, Timestamp, WriterId,
+};
+use gigapi_storage::{FileFacts, FilePath, LayerSettings, Layers, Origin, encode_file};
+use object_store::ObjectStoreExt;
+use uuid::Uuid;
+
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_744_268_400_000);
+
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) layers: Layers,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    /// Seconds after the start of every row that was put into a file.
+    pub(crate) rows: HashMap<FileId, Vec<i64>>,
+    catalogs: usize,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(START));
+        let settings =
+            ["hot", "cold"].map(|name| LayerSettings::folder(LayerName::new(name).unwrap(), &folder.path().join(name)));
+        let layers = Layers::open(&settings, &SystemIds).unwrap();
+        let catalog = Self::open(&folder, &clock, 0);
+        let world = Self { folder, clock, layers, catalog, rows: HashMap::new(), catalogs: 1 };
+        let id = world.catalog.epochs().await.unwrap().catalog;
+        world.layers.claim(id).await.unwrap();
+        world
+    }
+
+    fn open(folder: &tempfile::TempDir, clock: &Arc<ManualClock>, number: usize) -> Arc<dyn Catalog> {
+        let path = folder.path().join(format!("catalog{number}"));
+        Arc::new(EmbeddedCatalog::open(&path, clock.clone(), Arc::new(SystemIds), Limits::default()).unwrap())
+    }
+
+    /// The catalog is gone; an empty one takes its place.
+    pub(crate) fn lose_catalog(&mut self) {
+        self.catalog = Self::open(&self.folder, &self.clock, self.catalogs);
+        self.catalogs += 1;
+    }
+
+    pub(crate) async fn table(&self, name: &str) -> Arc<TableDef> {
+        let columns = vec![NewColumn {
+            name: ColumnName::new("v").unwrap(),
+            column_type: ColumnType::Integer,
+            role: ColumnRole::Field,
+        }];
+        let (database, table) = (DatabaseName::new("db").unwrap(), TableName::new(name).unwrap());
+        self.catalog.define(Definition { database, table, columns, key: TableKey::None }).await.unwrap()
+    }
+
+    /// Writes one object with a row at each of these seconds.
+    pub(crate) async fn upload(&mut self, table: &Arc<TableDef>, origin: Origin, seconds: &[i64]) -> NewFile {
+        self.clock.advance(Duration::from_millis(10));
+        let times: Vec<i64> = seconds.iter().map(|second| START.nanos() + second * 1_000_000_000).collect();
+        let epochs = self.catalog.epochs().await.unwrap();
+        let bucket = Bucket::containing(Timestamp::from_nanos(times[0]), BucketSpan::Hour);
+        let sequence = match &origin {
+            Origin::Merge { sequence, .. } => *sequence,
+            Origin::Flush { .. } => SequenceRange { lo: 0, hi: 0 },
+        };
+        let facts = FileFacts {
+            catalog: epochs.catalog,
+            catalog_epoch: epochs.epoch,
+            bucket,
+            created_at: self.clock.now(),
+            origin,
+        };
+        let schema =
+            Schema::new(vec![Field::new("time", DataType::Int64, false), Field::new("v", DataType::Int64, true)]);
+        let (time, v) = (Int64Array::from(times), Int64Array::from(seconds.to_vec()));
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(time), Arc::new(v)]).unwrap();
+        let encoded = encode_file(table, &[batch], &facts).unwrap();
+        let file = DataFile {
+            id: SystemIds.file_id(self.clock.now()),
+            level: Level::FLUSHED,
+            layer: self.layers.first().name.clone(),
+            bucket,
+            rows: encoded.rows,
+            bytes: encoded.bytes.len() as u64,
+            time: encoded.time,
+            sequence,
+            checksum: encoded.checksum,
+            tail_bytes: encoded.tail_bytes,
+        };
+        let path = FilePath::of(table, &file).object_path();
+        self.layers.first().store.put(&path, encoded.bytes.into()).await.unwrap();
+        self.rows.insert(file.id, seconds.to_vec());
+        NewFile { file, statistics: encoded.statistics.to_bytes() }
+    }
+
+    /// Uploads a flush with one file per entry of `parts`.
+    pub(crate) async fn upload_flush(
+        &mut self,
+        table: &Arc<TableDef>,
+        log: &Log,
+        (lo, hi): (u64, u64),
+        parts: &[&[i64]],
+    ) -> Vec<NewFile> {
+        let mut files = Vec::new();
+        let count = u32::try_from(parts.len()).unwrap();
+        for (part, seconds) in (0..count).zip(parts) {
+            let origin = Origin::Flush { writer: log.writer, writer_epoch: log.epoch, lo, hi, part, parts: count };
+            files.push(self.upload(table, origin, seconds).await);
+        }
+        files
+    }
+
+    pub(crate) async fn open_log(&self, number: u128) -> Log {
+        let writer = WriterId::from_uuid(Uuid::from_u128(number));
+        let session = self.catalog.open_writer(writer).await.unwrap();
+        Log { writer, epoch: session.epoch, watermarks: session.watermarks }
+    }
+
+    /// Uploads and commits a flush.
+    pub(crate) async fn flush(
+        &mut self,
+        table: &Arc<TableDef>,
+        log: &Log,
+        interval: (u64, u64),
+        parts: &[&[i64]],
+    ) -> Vec<NewFile> {
+        let files = self.upload_flush(table, log, interval, parts).await;
+        let commit = Commit {
+            table: table.id,
+            catalog_epoch: self.catalog.epochs().await.unwrap().epoch,
+            id: CommitId::from_uuid(SystemIds.random()),
+            actor: Actor::Writer { writer: log.writer, epoch: log.epoch, lo: interval.0, hi: interval.1 },
+            change: Change { added: files.clone(), removed: Vec::new() },
+            idempotency: Vec::new(),
+        };
+        let outcome = self.catalog.commit(vec![commit]).await.remove(0).unwrap();
+        assert!(matches!(outcome, CommitOutcome::Committed { .. }));
+        files
+    }
+
+    /// Seconds of all live rows, sorted; every live file has its object.
+    pub(crate) async fn live_rows(&self, table: TableId) -> Vec<i64> {
+        let snapshot = self.catalog.snapshot(table, TimeRange::ALL).await.unwrap();
+        let mut rows = Vec::new();
+        for file in &snapshot.files {
+            let path = FilePath::of(&snapshot.table, file).object_path();
+            let object = self.layers.get(&file.layer).unwrap().store.head(&path).await.unwrap();
+            assert_eq!(object.size, file.bytes);
+            rows.extend(&self.rows[&file.id]);
+        }
+        rows.sort_unstable();
+        rows
+    }
+}
+
+/// An open write-ahead log.
+pub(crate) struct Log {
+    pub(crate) writer: WriterId,
+    pub(crate) epoch: u64,
+    pub(crate) watermarks: HashMap<TableId, u64>,
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside Rust, make and a C compiler: Python with DuckDB, which computes
+# answers independently, and the public data sets. Into .tools/, or with apt where a program is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p .tools
+
+need() { # program, Debian packages
+  command -v "$1" >/dev/null && return
+  local sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update -q && $sudo apt-get install -qy "${@:2}"
+}
+
+vega() {
+  [ -d .tools/vega-datasets/data ] && return
+  need npm npm
+  local packed
+  packed=$(cd .tools && npm pack --silent vega-datasets@3.2.1)
+  mkdir -p .tools/vega-datasets
+  tar -xzf ".tools/$packed" -C .tools/vega-datasets --strip-components=1
+  rm ".tools/$packed"
+}
+
+python() {
+  need python3 python3 python3-venv
+  [ -x .tools/venv/bin/python ] || python3 -m venv .tools/venv || { need venv python3-venv && python3 -m venv .tools/venv; }
+  .tools/venv/bin/pip install --quiet --disable-pip-version-check -r integration-tests/requirements.txt
+}
+
+case "${1:-all}" in
+  vega) vega ;;
+  *) vega; python ;;
+esac

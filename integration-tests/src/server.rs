@@ -1,0 +1,229 @@
+//! A server process.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
+
+use crate::Client;
+
+/// How long a server may take to start or stop before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `gigapi` binary: `GIGAPI_BIN`, or the debug build in cargo's target folder.
+pub fn binary() -> Result<PathBuf> {
+    let path = match std::env::var_os("GIGAPI_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let here = std::env::current_exe().context("this program has no path")?;
+            let target = here.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
+            target.context("not in a target folder; set GIGAPI_BIN")?.join("gigapi")
+        }
+    };
+    if !path.is_file() {
+        bail!("{} does not exist: build it with `cargo build -p gigapi --features crash-points`", path.display());
+    }
+    Ok(path)
+}
+
+/// How a server is started.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    root: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    prefix: Vec<OsString>,
+    log: PathBuf,
+    port: u16,
+}
+
+impl ServerOptions {
+    /// A server on that data folder, on a free port.
+    pub fn new(root: &Path) -> Self {
+        let log = root.with_extension("log");
+        Self { root: root.to_owned(), environment: Vec::new(), prefix: Vec::new(), log, port: free_port() }
+    }
+
+    /// With this setting.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Started through another command, which runs it in place of itself.
+    #[must_use]
+    pub fn through(mut self, command: &[&str]) -> Self {
+        self.prefix = command.iter().map(OsString::from).collect();
+        self
+    }
+
+    /// What the server printed so far.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        // A server that never started has printed nothing.
+        let _ = File::open(&self.log).and_then(|mut file| file.read_to_string(&mut text));
+        text
+    }
+
+    /// Starts the process without waiting for anything.
+    pub fn spawn(&self) -> Result<Server> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = match self.prefix.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary()?);
+                command
+            }
+            None => Command::new(binary()?),
+        };
+        let child = command
+            .arg("serve")
+            .env("GIGAPI_ROOT", &self.root)
+            .env("HTTP_HOST", "127.0.0.1")
+            .env("HTTP_PORT", self.port.to_string())
+            .env("FLIGHTSQL_ENABLE", "false")
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("the server cannot be started")?;
+        Ok(Server { child, options: self.clone() })
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn start(&self) -> Result<Server> {
+        let mut server = self.spawn()?;
+        server.until_ready().await?;
+        Ok(server)
+    }
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    options: ServerOptions,
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.options.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.options.port
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(self.url())
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it was started.
+    pub fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// Waits until `/ready` says so.
+    pub async fn until_ready(&mut self) -> Result<()> {
+        self.until("/ready", 200).await
+    }
+
+    /// Waits until `path` answers with that status.
+    pub async fn until(&mut self, path: &str, status: u16) -> Result<()> {
+        let client = self.client();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status}:\n{}", self.options.log());
+            }
+            if client.get(path).await.is_ok_and(|answer| answer.status == status) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{path} did not answer {status} within {PATIENCE:?}:\n{}", self.options.log());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub async fn stop(mut self) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
+        kill_process(pid, Signal::TERM)?;
+        self.until_ended().await
+    }
+
+    /// Waits until the process has ended by itself.
+    pub async fn until_ended(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("the server did not end within {PATIENCE:?}:\n{}", self.options.log());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// Processor seconds, user and system.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let after = stat.rsplit_once(')').context("no stat")?.1;
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let ticks = |index: usize| -> Result<f64> { Ok(fields.get(index).context("no figure")?.parse::<f64>()?) };
+        // utime and stime, in ticks of 10 ms as every Linux reports them.
+        Ok((ticks(11)? + ticks(12)?) / 100.0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listened on a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
+    listener.local_addr().map_or(0, |address| address.port())
+}

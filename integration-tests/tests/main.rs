@@ -1,0 +1,15 @@
+//! Real processes, real files.
+//!
+//! - `architecture`: crates depend on each other as `docs/ARCHITECTURE.md` says; files and functions stay short
+//! - `writing`: what clients send, and what they are answered
+//! - `reading`: SQL over unflushed rows and files; the sandbox
+//! - `hostile`: names, sizes and bodies that must do no harm
+//! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
+//! - `full`: full disks
+//! - `command_line`: the verbs of the binary
+
+mod architecture;
+mod hostile;
+mod reading;
+mod restart;
+mod writing;
