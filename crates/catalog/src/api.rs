@@ -98,6 +98,9 @@ pub struct Grave {
     pub path: String,
     /// Its id.
     pub file: FileId,
+    /// The table's version that was the first without it there. Its object is not to be deleted before a
+    /// checkpoint of this version or a later one exists, because a rebuild may need it until then.
+    pub version: u64,
     /// Not to be deleted before this, by the catalog's clock.
     pub delete_after: Timestamp,
 }

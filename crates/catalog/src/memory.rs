@@ -4,6 +4,7 @@
 //! It shares the judge with the stored implementations, so it refuses what they refuse.
 
 mod state;
+mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -13,7 +13,8 @@ mod types;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as EngineStatement};
 use datafusion::sql::sqlparser::ast::{
-    DescribeAlias, Ident, ObjectName, ObjectNamePart, SetExpr, ShowStatementOptions, Statement, Visit, VisitMut, Visitor, VisitorMut,
+    DescribeAlias, Ident, ObjectName, ObjectNamePart, SetExpr, ShowStatementOptions, Statement, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::DuckDbDialect;
 

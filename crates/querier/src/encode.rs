@@ -79,7 +79,8 @@ impl Encoder for Shown {
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns: Result<Vec<ArrayRef>, _> = columns.map(|(column, field)| shown(column, field.data_type())).collect();
+        let columns: Result<Vec<ArrayRef>, _> =
+            columns.map(|(column, field)| shown(column, field.data_type())).collect();
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns?, &options)?;
         self.inner.batch(&batch, out)

@@ -46,7 +46,9 @@ pub enum Error {
         limit: usize,
     },
     /// Too many queries run and wait already.
-    #[error("{running} queries are running and none ended within {waited_ms} ms; retry, or raise GIGAPI_QUERY_CONCURRENCY")]
+    #[error(
+        "{running} queries are running and none ended within {waited_ms} ms; retry, or raise GIGAPI_QUERY_CONCURRENCY"
+    )]
     Busy {
         /// How many run.
         running: usize,
@@ -54,7 +56,9 @@ pub enum Error {
         waited_ms: u128,
     },
     /// The memory or spill limit was reached.
-    #[error("the query needs more than the {limit_mib} MiB of query memory that are free: narrow it (time range, columns, groups) or raise GIGAPI_QUERY_MEMORY")]
+    #[error(
+        "the query needs more than the {limit_mib} MiB of query memory that are free: narrow it (time range, columns, groups) or raise GIGAPI_QUERY_MEMORY"
+    )]
     Memory {
         /// The limit of all queries together.
         limit_mib: usize,
@@ -146,7 +150,9 @@ impl From<DataFusionError> for Error {
             }
             DataFusionError::IoError(_) => Self::Unavailable { detail: error.to_string() },
             DataFusionError::External(_) => Self::internal(error.to_string()),
-            DataFusionError::ExecutionJoin(join) if join.is_panic() => Self::internal(format!("a task panicked: {join}")),
+            DataFusionError::ExecutionJoin(join) if join.is_panic() => {
+                Self::internal(format!("a task panicked: {join}"))
+            }
             _ => Self::invalid(cleaned(&root.strip_backtrace())),
         }
     }

@@ -56,7 +56,11 @@ impl Fields {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     fn has(&self, name: &str) -> bool {
@@ -141,7 +145,9 @@ impl Asked {
         match self.text("time") {
             None | Some("rfc3339") => Ok(false),
             Some("ns") => Ok(true),
-            Some(other) => Err(ApiError::invalid(format!("time={other} is unknown; use ns, or leave it out for RFC 3339"))),
+            Some(other) => {
+                Err(ApiError::invalid(format!("time={other} is unknown; use ns, or leave it out for RFC 3339")))
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use gigapi_catalog::Catalog;
-use gigapi_model::TableDef;
+use gigapi_model::{Clock, TableDef};
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -40,6 +40,8 @@ pub struct QuerierComponents {
     pub store: Arc<dyn ObjectStore>,
     /// Rows that a writer in this process holds.
     pub unflushed: Option<Arc<dyn Unflushed>>,
+    /// Tells statements what `now()` is.
+    pub clock: Arc<dyn Clock>,
     /// Limits.
     pub options: QueryOptions,
     /// Where queries run; apart from the threads that serve requests.
@@ -151,8 +153,7 @@ impl Querier {
 
     async fn describe_table(&self, name: &dialect::Name, request: &QueryRequest) -> Result<Answer> {
         let parts = dialect::name_parts(name)?;
-        let table: Arc<TableDef> =
-            session::similar_table(self.catalog().as_ref(), &parts, &request.database).await?;
+        let table: Arc<TableDef> = session::similar_table(self.catalog().as_ref(), &parts, &request.database).await?;
         answer::described(&gigapi_rows::table_schema(&table))
     }
 
@@ -162,12 +163,12 @@ impl Querier {
         let (rows_tx, rows_rx) = mpsc::channel(ROWS_AHEAD);
         let run = run::Run { shared: Arc::clone(&self.shared), request, query, purpose, turn };
         let (end_tx, end_rx) = oneshot::channel();
-        let task = self.shared.components.runtime.spawn(run.to_end(ready_tx, rows_tx, end_tx));
+        let task = self.shared.components.runtime.spawn(run.run(ready_tx, rows_tx, end_tx));
         let cancel = answer::CancelOnDrop::new(task.abort_handle());
         match ready_rx.await {
             Ok(Ok((schema, first))) => {
                 Ok(Answer::running(schema, first, answer::Rest { rows: rows_rx, end: end_rx }, cancel))
-            },
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::internal("a query's task ended without an answer")),
         }
@@ -210,7 +211,11 @@ fn one_column(name: &str, values: StringArray) -> Result<Answer> {
 }
 
 /// Waits no longer than the limit.
-async fn within<T>(limit: Option<Duration>, deadline: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
+async fn within<T>(
+    limit: Option<Duration>,
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     match (limit, deadline) {
         (Some(limit), Some(deadline)) => match tokio::time::timeout_at(deadline, work).await {
             Ok(result) => result,

@@ -70,7 +70,11 @@ pub(crate) fn allowed() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
 
-fn runtime(options: &QueryOptions, memory: Arc<dyn MemoryPool>, store: Arc<dyn ObjectStore>) -> Result<Arc<RuntimeEnv>> {
+fn runtime(
+    options: &QueryOptions,
+    memory: Arc<dyn MemoryPool>,
+    store: Arc<dyn ObjectStore>,
+) -> Result<Arc<RuntimeEnv>> {
     let mode = match &options.spill_folder {
         Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
         None => DiskManagerMode::Disabled,

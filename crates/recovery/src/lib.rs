@@ -10,6 +10,7 @@ mod checkpointer;
 mod detect;
 mod epoch;
 mod error;
+mod graves;
 mod own;
 pub mod plan;
 mod rebuild;
@@ -23,6 +24,7 @@ pub use checkpoint::{CHECKPOINTS_KEPT, CheckpointName, newest_checkpoints, read_
 pub use checkpointer::{Checkpointer, Policy, Written, due};
 pub use detect::{CatalogView, Condition, LayersView, condition, detect, inspect};
 pub use error::{Error, Result};
+pub use graves::{deletable_graves, is_deletable};
 pub use plan::{Found, PlanError, RebuildPlan, Survey, plan};
 pub use rebuild::{RebuildReport, rebuild};
 pub use tombstone::{tombstone, tombstones};

@@ -170,7 +170,7 @@ pub fn plan_table(
     found: &[&Found],
 ) -> Result<Option<TableExport>, PlanError> {
     let epoch = base.map_or(0, |base| base.epoch);
-    let eligible: Vec<&Found> = found.iter().copied().filter(|found| found.facts.catalog_epoch >= epoch.min(0)).collect();
+    let eligible: Vec<&Found> = found.iter().copied().filter(|found| found.facts.catalog_epoch >= epoch).collect();
     let Some(table) = newest_definition(base, &eligible) else { return Ok(None) };
     let scene = Scene { name: name_of(&table), base, present, found: eligible };
     let lineage = Lineage::new(base, &scene.found);

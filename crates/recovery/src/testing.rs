@@ -135,17 +135,27 @@ impl World {
         parts: &[&[i64]],
     ) -> Vec<NewFile> {
         let files = self.upload_flush(table, log, interval, parts).await;
-        let commit = Commit {
-            table: table.id,
-            catalog_epoch: self.catalog.epochs().await.unwrap().epoch,
-            id: CommitId::from_uuid(SystemIds.random()),
-            actor: Actor::Writer { writer: log.writer, epoch: log.epoch, lo: interval.0, hi: interval.1 },
-            change: Change { added: files.clone(), removed: Vec::new() },
-            idempotency: Vec::new(),
-        };
+        let commit = self.change(table.id, log, interval, Change { added: files.clone(), removed: Vec::new() }).await;
         let outcome = self.catalog.commit(vec![commit]).await.remove(0).unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
         files
+    }
+
+    /// Takes a file out of its table.
+    pub(crate) async fn remove(&self, table: &TableDef, log: &Log, interval: (u64, u64), file: FileId) {
+        let commit = self.change(table.id, log, interval, Change { added: Vec::new(), removed: vec![file] }).await;
+        self.catalog.commit(vec![commit]).await.remove(0).unwrap();
+    }
+
+    async fn change(&self, table: TableId, log: &Log, (lo, hi): (u64, u64), change: Change) -> Commit {
+        Commit {
+            table,
+            catalog_epoch: self.catalog.epochs().await.unwrap().epoch,
+            id: CommitId::from_uuid(SystemIds.random()),
+            actor: Actor::Writer { writer: log.writer, epoch: log.epoch, lo, hi },
+            change,
+            idempotency: Vec::new(),
+        }
     }
 
     /// Seconds of all live rows, sorted; every live file has its object.

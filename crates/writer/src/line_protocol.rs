@@ -15,6 +15,7 @@ mod series;
 mod table;
 mod tags;
 mod text;
+mod value;
 
 use gigapi_model::{TableName, Timestamp};
 use gigapi_rows::Draft;

@@ -218,6 +218,7 @@ pub(super) async fn graves_wait_for_the_grace_and_are_forgotten(rig: &Rig) {
     let graves = rig.catalog.graves().await.unwrap();
     assert_eq!(graves.len(), 1);
     assert_eq!((graves[0].table, graves[0].file, graves[0].delete_after), (table, files[0].id, rig.now()));
+    assert_eq!(graves[0].version, 4, "two flushes made 2 and 3");
     assert_eq!(graves[0].path, format!("db/cpu/{}/{}.1.parquet", files[0].bucket, files[0].id));
     assert_eq!(rig.catalog.statistics(table, &[files[0].id]).await.unwrap().len(), 1);
     rig.advance(10);

@@ -228,7 +228,7 @@ impl Made<'_> {
     fn write_files(&self, def: Option<&TableDef>, added: &[NewFile], removed: &[Arc<DataFile>]) -> Result<()> {
         if let Some(def) = def {
             let delete_after = self.now.plus(self.limits.grace);
-            removed.iter().try_for_each(|file| bury(self.connection, self.table.key, def, file, delete_after))?;
+            removed.iter().try_for_each(|file| bury(self.connection, self.table, def, file, delete_after))?;
         }
         if !removed.is_empty() {
             // A file that comes back to a layer where it was buried is not to be deleted there.
@@ -305,18 +305,20 @@ pub(super) fn insert_file(connection: &Connection, table: i64, new: &NewFile) ->
     Ok(())
 }
 
-/// Takes a live file out of its table and remembers where its object lies.
+/// Takes a live file out of its table, whose version goes up by one, and remembers where its object lies.
 pub(super) fn bury(
     connection: &Connection,
-    key: i64,
+    table: Located,
     def: &TableDef,
     file: &DataFile,
     delete_after: Timestamp,
 ) -> Result<()> {
     let sql = "DELETE FROM files WHERE table_key = ?1 AND time_min = ?2 AND id = ?3";
-    run(connection, sql, params![key, file.time.min.nanos(), file.id.uuid().into_bytes()])?;
-    let sql = "INSERT OR REPLACE INTO graves(file, layer, table_id, path, delete_after) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let (id, layer, path) = (file.id.uuid(), file.layer.as_str(), object_path(def, file));
-    run(connection, sql, params![id.as_bytes(), layer, def.id.uuid().into_bytes(), path, delete_after.nanos()])?;
+    run(connection, sql, params![table.key, file.time.min.nanos(), file.id.uuid().into_bytes()])?;
+    let sql = "INSERT OR REPLACE INTO graves(file, layer, table_id, path, version, delete_after)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let (id, owner, path) = (file.id.uuid(), def.id.uuid(), object_path(def, file));
+    let (layer, version) = (file.layer.as_str(), signed(table.version + 1));
+    run(connection, sql, params![id.as_bytes(), layer, owner.as_bytes(), path, version, delete_after.nanos()])?;
     Ok(())
 }

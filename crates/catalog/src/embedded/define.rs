@@ -100,7 +100,7 @@ pub(super) fn drop_table(connection: &Connection, id: TableId, delete_after: Tim
     let mut files = connection.prepare_cached("SELECT record FROM files WHERE table_key = ?1")?;
     let files = files.query_map([table.key], record)?.map(|row| row?).collect::<Result<Vec<_>>>()?;
     for file in &files {
-        bury(connection, table.key, &def, file, delete_after)?;
+        bury(connection, table, &def, file, delete_after)?;
     }
     for sql in [
         "DELETE FROM claim_files WHERE claim IN (SELECT id FROM claims WHERE table_key = ?1)",

@@ -4,13 +4,13 @@ use gigapi_model::{FileId, IdempotencyRecord, LayerName, TableId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::commit::nanos;
-use super::sql::{run, uuid};
+use super::sql::{run, unsigned, uuid};
 use crate::record::damaged;
 use crate::{Grave, Limits, Result};
 
 /// Graves whose time has come, oldest first.
 pub(super) fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Grave>> {
-    let sql = "SELECT file, layer, table_id, path, delete_after FROM graves WHERE delete_after <= ?1
+    let sql = "SELECT file, layer, table_id, path, version, delete_after FROM graves WHERE delete_after <= ?1
                ORDER BY delete_after, file";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([now.nanos()])?;
@@ -22,7 +22,8 @@ pub(super) fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Grave>>
             layer: LayerName::new(&layer).map_err(|error| damaged(format!("a grave: {error}")))?,
             path: row.get(3)?,
             file: FileId::from_uuid(uuid(row, 0)?),
-            delete_after: Timestamp::from_nanos(row.get(4)?),
+            version: unsigned(row, 4)?,
+            delete_after: Timestamp::from_nanos(row.get(5)?),
         });
     }
     Ok(graves)

@@ -40,7 +40,7 @@ CREATE TABLE files(table_key INTEGER NOT NULL, time_min INTEGER NOT NULL, id BLO
 CREATE UNIQUE INDEX files_id ON files(id);
 CREATE TABLE statistics(id BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE graves(file BLOB NOT NULL, layer TEXT NOT NULL, table_id BLOB NOT NULL, path TEXT NOT NULL,
-    delete_after INTEGER NOT NULL, PRIMARY KEY (file, layer)) WITHOUT ROWID;
+    version INTEGER NOT NULL, delete_after INTEGER NOT NULL, PRIMARY KEY (file, layer)) WITHOUT ROWID;
 CREATE INDEX graves_due ON graves(delete_after);
 -- Ids whose graves are forgotten while they are still young enough to be added again.
 CREATE TABLE spent(file BLOB PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;

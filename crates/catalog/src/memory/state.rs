@@ -1,7 +1,7 @@
 //! The maps of the memory catalog and the moves on them. Each move checks first and changes afterwards, so
 //! a refused call leaves no trace.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,8 @@ use gigapi_model::{
     TableName, TimeRange, Timestamp, WriterId,
 };
 
-use crate::file_set::FileSet;
+use super::table::Table;
 use crate::judge::{self, Facts, HeldClaim, Verdict};
-use crate::limits::OUTCOMES_PER_WRITER;
 use crate::path::object_path;
 use crate::{
     Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, Restore, Result, TableExport,
@@ -38,38 +37,6 @@ pub(super) struct State {
 enum Entry {
     Live(Box<Table>),
     Dropped,
-}
-
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) def: Arc<TableDef>,
-    pub(super) version: u64,
-    pub(super) files: FileSet,
-    pub(super) watermarks: Arc<HashMap<WriterId, u64>>,
-    /// The last commits of each writer and the versions that they made.
-    outcomes: HashMap<WriterId, VecDeque<(CommitId, u64)>>,
-    claim_outcomes: HashMap<ClaimId, (CommitId, u64, Timestamp)>,
-    claims: HashMap<ClaimId, HeldClaim>,
-    claim_token: u64,
-}
-
-impl Table {
-    fn new(def: Arc<TableDef>, epoch: u64) -> Self {
-        Self {
-            def,
-            version: 1,
-            files: FileSet::default(),
-            watermarks: Arc::default(),
-            outcomes: HashMap::new(),
-            claim_outcomes: HashMap::new(),
-            claims: HashMap::new(),
-            claim_token: judge::first_token(epoch),
-        }
-    }
-
-    fn holder(&self, file: FileId, now: Timestamp) -> Option<&HeldClaim> {
-        self.claims.values().find(|claim| claim.expires > now && claim.inputs.contains(&file))
-    }
 }
 
 /// The state as a commit to one of its tables sees it.
@@ -231,9 +198,10 @@ impl State {
             other => other?,
         };
         let def = table.def.clone();
+        let version = table.version + 1;
         let files: Vec<_> = table.files.iter().cloned().collect();
         for file in &files {
-            self.bury(&def, file, delete_after);
+            self.bury(&def, version, file, delete_after);
         }
         self.tables.insert(id, Entry::Dropped);
         if let Some(names) = self.names.get_mut(&def.database) {
@@ -245,10 +213,11 @@ impl State {
         Ok(())
     }
 
-    fn bury(&mut self, table: &TableDef, file: &DataFile, delete_after: Timestamp) {
+    fn bury(&mut self, table: &TableDef, version: u64, file: &DataFile, delete_after: Timestamp) {
         self.live.remove(&file.id);
         let path = object_path(table, file);
-        let grave = Grave { table: table.id, layer: file.layer.clone(), path, file: file.id, delete_after };
+        let (layer, table) = (file.layer.clone(), table.id);
+        let grave = Grave { table, layer, path, file: file.id, version, delete_after };
         self.graves.entry(file.id).or_default().push(grave);
     }
 
@@ -261,7 +230,7 @@ impl State {
         };
         let def = view.table.def.clone();
         for file in &removed {
-            self.bury(&def, file, now.plus(limits.grace));
+            self.bury(&def, version, file, now.plus(limits.grace));
         }
         let added = judge::sequenced(commit.change.added, commit.actor, version);
         for new in &added {
@@ -407,25 +376,5 @@ impl State {
             self.tables.insert(table.def.id, Entry::Live(Box::new(table)));
         }
         Ok(())
-    }
-}
-
-impl Table {
-    fn record(&mut self, actor: Actor, id: CommitId, version: u64, now: Timestamp, limits: &Limits) {
-        match actor {
-            Actor::Writer { writer, hi, .. } => {
-                Arc::make_mut(&mut self.watermarks).insert(writer, hi);
-                let outcomes = self.outcomes.entry(writer).or_default();
-                if outcomes.len() == OUTCOMES_PER_WRITER {
-                    outcomes.pop_front();
-                }
-                outcomes.push_back((id, version));
-            }
-            Actor::Claim { claim, .. } => {
-                self.claims.remove(&claim);
-                self.claim_outcomes.retain(|_, (.., at)| now.since(*at) < limits.outcome_age_max);
-                self.claim_outcomes.insert(claim, (id, version, now));
-            }
-        }
     }
 }

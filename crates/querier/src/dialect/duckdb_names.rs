@@ -72,9 +72,7 @@ fn is_column(expr: &Expr) -> bool {
 fn printed(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => name(&ident.value),
-        Expr::CompoundIdentifier(idents) => {
-            idents.iter().map(|ident| name(&ident.value)).collect::<Vec<_>>().join(".")
-        }
+        Expr::CompoundIdentifier(idents) => idents.iter().map(|ident| name(&ident.value)).collect::<Vec<_>>().join("."),
         Expr::Nested(inner) => printed(inner),
         Expr::Value(value) => value.to_string(),
         Expr::Function(function) => call(function),
@@ -86,8 +84,12 @@ fn printed(expr: &Expr) -> String {
         },
         Expr::IsNull(inner) => format!("({} IS NULL)", printed(inner)),
         Expr::IsNotNull(inner) => format!("({} IS NOT NULL)", printed(inner)),
-        Expr::Cast { kind: CastKind::TryCast, expr, data_type, .. } => format!("TRY_CAST({} AS {})", printed(expr), type_name(&data_type.to_string())),
-        Expr::Cast { expr, data_type, .. } => format!("CAST({} AS {})", printed(expr), type_name(&data_type.to_string())),
+        Expr::Cast { kind: CastKind::TryCast, expr, data_type, .. } => {
+            format!("TRY_CAST({} AS {})", printed(expr), type_name(&data_type.to_string()))
+        }
+        Expr::Cast { expr, data_type, .. } => {
+            format!("CAST({} AS {})", printed(expr), type_name(&data_type.to_string()))
+        }
         Expr::TypedString(typed) => format!("CAST({} AS {})", typed.value, type_name(&typed.data_type.to_string())),
         Expr::Interval(interval) => format!("CAST({} AS INTERVAL)", interval.value),
         Expr::InList { expr, list, negated } => {
@@ -98,7 +100,9 @@ fn printed(expr: &Expr) -> String {
             let not = if *negated { "NOT " } else { "" };
             format!("({} {not}BETWEEN {} AND {})", printed(expr), printed(low), printed(high))
         }
-        Expr::Extract { field, expr, .. } => format!("date_part('{}', {})", field.to_string().to_lowercase(), printed(expr)),
+        Expr::Extract { field, expr, .. } => {
+            format!("date_part('{}', {})", field.to_string().to_lowercase(), printed(expr))
+        }
         other => other.to_string(),
     }
 }

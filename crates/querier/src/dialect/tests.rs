@@ -53,3 +53,16 @@ fn bad_syntax_says_where() {
     assert!(error.starts_with("SQL syntax: "), "{error}");
     assert!(error.contains("Column"), "{error}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_breaks_the_parser(text in "\\PC{0,200}", words in proptest::collection::vec("select|from|where|time|\\(|\\)|,|'|\"|::|\\*|t|1|case|over|between|and|interval|not|join|explain|describe|show|with|as", 0..40)) {
+        let _ = parse(&text);
+        if let Ok(Command::Query(mut query)) = parse(&words.join(" ")) {
+            let scope = Scope::of(&query).unwrap();
+            let names = Names::new(scope, std::collections::HashMap::new(), true);
+            name_columns(&mut query).unwrap();
+            let _ = unify(&mut query, &names);
+        }
+    }
+}

@@ -67,14 +67,17 @@ fn influxdb_json_has_plain_numbers_times_without_zone_and_no_nulls() {
 #[test]
 fn lines_are_one_object_each_and_an_empty_answer_is_empty() {
     let one = batch().project(&[3]).unwrap();
-    assert_eq!(text(Format::Json(gigapi(JsonShape::Lines)), &[one.clone()]), "{\"small\":3}\n{\"small\":4}\n");
+    assert_eq!(
+        text(Format::Json(gigapi(JsonShape::Lines)), std::slice::from_ref(&one)),
+        "{\"small\":3}\n{\"small\":4}\n"
+    );
     assert_eq!(text(Format::Json(gigapi(JsonShape::Results)), &[one.slice(0, 0)]), "{\"results\":[]}\n");
 }
 
 #[test]
 fn times_can_be_integers_in_every_format() {
     let one = batch().project(&[0]).unwrap().slice(0, 1);
-    let json = encoded(Format::Json(gigapi(JsonShape::Lines)), &[one.clone()], true);
+    let json = encoded(Format::Json(gigapi(JsonShape::Lines)), std::slice::from_ref(&one), true);
     assert_eq!(String::from_utf8(json).unwrap(), "{\"time\":\"1745452805000000000\"}\n");
     let csv = encoded(Format::Csv, &[one], true);
     assert_eq!(String::from_utf8(csv).unwrap(), "time\n1745452805000000000\n");

@@ -25,7 +25,9 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         return influxql(asked.text("q").unwrap_or_default());
     }
     if !asked.has("query") {
-        return Err(ApiError::invalid("there is no statement; send {\"query\": \"SELECT …\"} as JSON, or a form with query="));
+        return Err(ApiError::invalid(
+            "there is no statement; send {\"query\": \"SELECT …\"} as JSON, or a form with query=",
+        ));
     }
     let format = format(asked.text("format").unwrap_or("json"))?;
     let request = QueryRequest {
@@ -62,7 +64,9 @@ fn format(name: &str) -> Result<Format, ApiError> {
         "parquet" => Format::Parquet,
         "arrow" => Format::Arrow,
         other => {
-            return Err(ApiError::invalid(format!("format {other:?} is unknown; use json, ndjson, csv, parquet or arrow")));
+            return Err(ApiError::invalid(format!(
+                "format {other:?} is unknown; use json, ndjson, csv, parquet or arrow"
+            )));
         }
     })
 }

@@ -50,7 +50,9 @@ async fn the_originals_examples_are_answered_in_its_shape() {
     assert_eq!((told.status, told.content_type.as_str()), (StatusCode::OK, "application/json"));
     let expected = r#"{"results":[{"time":"2025-04-24T00:00:05Z","temperature":82.0},{"time":"2025-04-24T00:01:15Z","temperature":81.5}]}"#;
     assert_eq!(told.body.trim_end(), expected);
-    let told = send(&querier, post("/query", r#"{"query": "SELECT count(*), avg(temperature) FROM weather", "db": "mydb"}"#)).await;
+    let told =
+        send(&querier, post("/query", r#"{"query": "SELECT count(*), avg(temperature) FROM weather", "db": "mydb"}"#))
+            .await;
     assert_eq!(told.body.trim_end(), r#"{"results":[{"count_star()":"2","avg(temperature)":81.75}]}"#);
 }
 
@@ -119,7 +121,8 @@ async fn influxql_is_declined_except_for_making_a_database() {
 #[tokio::test]
 async fn influxdb_3s_endpoint_answers_in_its_shape() {
     let querier = world().await.querier();
-    let told = send(&querier, get_request("/api/v3/query_sql?db=mydb&q=SELECT+*+FROM+weather+ORDER+BY+time+LIMIT+1")).await;
+    let told =
+        send(&querier, get_request("/api/v3/query_sql?db=mydb&q=SELECT+*+FROM+weather+ORDER+BY+time+LIMIT+1")).await;
     assert_eq!(told.body, r#"[{"time":"2025-04-24T00:00:05","location":"us","n":5,"temperature":82.0}]"#);
     let sql = r#"{"db": "mydb", "q": "SELECT count(*) FROM weather WHERE n > $low AND location = $place", "format": "jsonl", "params": {"low": 5, "place": "us"}}"#;
     let told = send(&querier, post("/api/v3/query_sql", sql)).await;
@@ -133,7 +136,8 @@ async fn influxdb_3s_endpoint_answers_in_its_shape() {
     assert_eq!(told.status, StatusCode::BAD_REQUEST);
     let told = send(&querier, get_request("/api/v3/query_sql?db=nope&q=SELECT+1")).await;
     assert_eq!(told.status, StatusCode::NOT_FOUND);
-    let told = send(&querier, get_request("/api/v3/query_sql?db=mydb&q=SELECT+%24x&params=%7B%22x%22%3A%5B1%5D%7D")).await;
+    let told =
+        send(&querier, get_request("/api/v3/query_sql?db=mydb&q=SELECT+%24x&params=%7B%22x%22%3A%5B1%5D%7D")).await;
     assert_eq!(told.status, StatusCode::BAD_REQUEST);
 }
 
@@ -144,7 +148,8 @@ async fn bodies_are_compressed_as_accepted() {
         let mut request = post("/query", r#"{"query": "SELECT value FROM generate_series(1, 100000)"}"#);
         request.headers_mut().insert(http::header::ACCEPT_ENCODING, accepted.parse().unwrap());
         let response = routes(querier.clone()).oneshot(request).await.unwrap();
-        let found = response.headers().get(http::header::CONTENT_ENCODING).map(|value| value.to_str().unwrap().to_owned());
+        let found =
+            response.headers().get(http::header::CONTENT_ENCODING).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(found.as_deref(), expected);
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let plain = decompressed(found.as_deref(), &bytes).await;

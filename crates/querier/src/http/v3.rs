@@ -27,7 +27,10 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
     let known = querier.catalog().databases().await.map_err(crate::Error::from)?;
     let exists = known.iter().any(|known| known.as_str().eq_ignore_ascii_case(database));
     if DatabaseName::new(database).is_err() || !exists {
-        return Err(ApiError::new(ErrorKind::NotFound, format!("database {database:?} does not exist; write to it first")));
+        return Err(ApiError::new(
+            ErrorKind::NotFound,
+            format!("database {database:?} does not exist; write to it first"),
+        ));
     }
     let request = QueryRequest {
         sql: asked.text("q").unwrap_or_default().to_owned(),

@@ -44,12 +44,7 @@ impl Answer {
         Self { schema, ready: batches.into_iter(), rest: None, _cancel: None }
     }
 
-    pub(super) fn running(
-        schema: SchemaRef,
-        first: Option<RecordBatch>,
-        rest: Rest,
-        cancel: CancelOnDrop,
-    ) -> Self {
+    pub(super) fn running(schema: SchemaRef, first: Option<RecordBatch>, rest: Rest, cancel: CancelOnDrop) -> Self {
         let ready = Vec::from_iter(first).into_iter();
         Self { schema, ready, rest: Some(rest), _cancel: Some(cancel) }
     }

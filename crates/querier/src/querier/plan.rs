@@ -55,6 +55,8 @@ pub(super) async fn logical(
     dialect::unify(&mut query, &resolved.names)?;
     let mut state = shared.engine.session(resolved.catalog, &request.database);
     state.mark_start_execution();
+    let now = shared.components.clock.now();
+    state.execution_props_mut().query_execution_start_time = Some(chrono::DateTime::from_timestamp_nanos(now.nanos()));
     let mut logical = state.statement_to_plan(query.statement).await?;
     session::allowed().verify_plan(&logical).map_err(|error| refused(&error.strip_backtrace()))?;
     if let Some(parameters) = &request.parameters {

@@ -76,7 +76,7 @@ struct Started {
 
 impl Run {
     /// Runs the query; the first rows go to `ready`, the others to `rows`, and how it ended to `end`.
-    pub(super) async fn to_end(self, ready: Ready, rows: Rows, end: End) {
+    pub(super) async fn run(self, ready: Ready, rows: Rows, end: End) {
         let Self { shared, request, query, purpose, turn } = self;
         let counters = Arc::new(ReadCounters::default());
         shared.metrics.active.inc();
@@ -211,3 +211,6 @@ async fn attempt_once(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

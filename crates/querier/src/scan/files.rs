@@ -140,7 +140,11 @@ impl FileScan<'_> {
     }
 
     /// A condition over the table's schema as one over `schema`, which holds its columns.
-    pub(crate) fn rebased(&self, predicate: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+    pub(crate) fn rebased(
+        &self,
+        predicate: &Arc<dyn PhysicalExpr>,
+        schema: &SchemaRef,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
         reassign_expr_columns(Arc::clone(predicate), schema)
     }
 

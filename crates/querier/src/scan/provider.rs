@@ -74,7 +74,14 @@ impl Table {
     }
 
     fn file_scan<'a>(&'a self, state: &'a dyn Session) -> FileScan<'a> {
-        FileScan { schema: &self.schema, table: self.table(), context: &self.context, state, row_filter: false, hidden: false }
+        FileScan {
+            schema: &self.schema,
+            table: self.table(),
+            context: &self.context,
+            state,
+            row_filter: false,
+            hidden: false,
+        }
     }
 
     async fn planned(&self, files: Vec<Arc<DataFile>>) -> crate::Result<Vec<PlannedFile>> {
@@ -109,7 +116,12 @@ impl Table {
         Ok(Arc::new(FilterExecBuilder::new(predicate, leaf).apply_projection(Some(kept))?.build()?))
     }
 
-    async fn clusters(&self, clusters: Vec<Cluster>, filters: &[Expr], wanted: &Wanted<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn clusters(
+        &self,
+        clusters: Vec<Cluster>,
+        filters: &[Expr],
+        wanted: &Wanted<'_>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let key = self.key();
         let mut columns = wanted.columns.to_vec();
         columns.extend(key.iter().filter(|index| !wanted.columns.contains(index)));

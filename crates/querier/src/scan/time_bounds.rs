@@ -14,9 +14,7 @@ pub(crate) fn of_filters<'a>(filters: impl IntoIterator<Item = &'a Expr>) -> Tim
 
 fn of_expr(expr: &Expr) -> TimeRange {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            intersection(of_expr(left), of_expr(right))
-        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => intersection(of_expr(left), of_expr(right)),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => hull(of_expr(left), of_expr(right)),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(left, *op, right),
         Expr::Between(Between { expr, negated: false, low, high }) if is_time(expr) => {

@@ -4,6 +4,7 @@
 //! waiting happens here; planning afterwards waits for nothing.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -65,15 +66,17 @@ pub(crate) async fn resolve(scope: Scope, request: &Request, reads: Reads<'_>) -
         else {
             continue;
         };
-        if !taken.contains_key(&definition.id) {
-            let view = TableView::take(catalog, reads.unflushed, definition.id).await?;
-            taken.insert(definition.id, Arc::new(Table::new(view, Arc::clone(reads.context))));
-        }
-        let Some(table) = taken.get(&definition.id) else { continue };
+        let table = match taken.entry(definition.id) {
+            Entry::Occupied(taken) => Arc::clone(taken.get()),
+            Entry::Vacant(free) => {
+                let view = TableView::take(catalog, reads.unflushed, definition.id).await?;
+                Arc::clone(free.insert(Arc::new(Table::new(view, Arc::clone(reads.context)))))
+            }
+        };
         let definition = table.definition();
         let (database, name) = (definition.database.as_str().to_owned(), definition.name.as_str().to_owned());
         found.insert(written.clone(), stored_found(definition, written.len(), is_whole));
-        tables.push((database, name, Arc::clone(table) as Arc<dyn TableProvider>));
+        tables.push((database, name, table as Arc<dyn TableProvider>));
     }
     let names = Names::new(scope, found, request.show_virtual);
     Ok(Resolved { names, catalog: QueryCatalog::new(tables) })
@@ -169,7 +172,11 @@ pub(crate) async fn similar_table(catalog: &dyn Catalog, written: &[String], cur
 }
 
 /// All tables of a database; an unknown database has none only if it is the request's own.
-pub(crate) async fn tables_of(catalog: &dyn Catalog, written: Option<&str>, current: &str) -> Result<Vec<Arc<TableDef>>> {
+pub(crate) async fn tables_of(
+    catalog: &dyn Catalog,
+    written: Option<&str>,
+    current: &str,
+) -> Result<Vec<Arc<TableDef>>> {
     match (database_of(catalog, written.unwrap_or(current), current).await?, written) {
         (Some(database), _) => Ok(catalog.tables(&database).await?),
         (None, None) => Ok(Vec::new()),

@@ -7,7 +7,16 @@ use crate::Error;
 
 async fn world() -> World {
     let world = World::new().await;
-    world.flush("mydb", "cpu", &[(DAY, vec![("host", Tag("a")), ("usageUser", Float(1.0)), ("cpu", Integer(7)), ("usage_cpu", Integer(8))])]).await;
+    world
+        .flush(
+            "mydb",
+            "cpu",
+            &[(
+                DAY,
+                vec![("host", Tag("a")), ("usageUser", Float(1.0)), ("cpu", Integer(7)), ("usage_cpu", Integer(8))],
+            )],
+        )
+        .await;
     world.flush("mydb", "Mixed", &[(DAY, vec![("Host", Tag("a")), ("host", Tag("b")), ("V", Float(2.0))])]).await;
     world.flush("other", "mem", &[(DAY, vec![("host", Tag("a")), ("used", Integer(9))])]).await;
     world.flush("mydb", "system.cpu", &[(DAY, vec![("load", Float(0.5))])]).await;
@@ -107,9 +116,14 @@ async fn databases_and_tables_are_shown_and_described() {
     assert_eq!(ask(&querier, "SHOW TABLES FROM OTHER").await, ["table_name", "mem"]);
     let described = ask(&querier, "DESCRIBE other.mem").await;
     assert_eq!(described[0], "column_name|column_type|null|key|default|extra");
-    assert_eq!(described[1..], ["time|TIMESTAMP_NS|NO|NULL|NULL|NULL", "host|VARCHAR|YES|NULL|NULL|NULL", "used|BIGINT|YES|NULL|NULL|NULL"]);
-    let described = ask(&querier, "DESCRIBE SELECT host, count(*), avg(used) FROM other.mem GROUP BY host LIMIT 1").await;
-    let columns: Vec<&str> = described[1..].iter().map(|line| line.split("|YES|").next().unwrap().split("|NO|").next().unwrap()).collect();
+    assert_eq!(
+        described[1..],
+        ["time|TIMESTAMP_NS|NO|NULL|NULL|NULL", "host|VARCHAR|YES|NULL|NULL|NULL", "used|BIGINT|YES|NULL|NULL|NULL"]
+    );
+    let described =
+        ask(&querier, "DESCRIBE SELECT host, count(*), avg(used) FROM other.mem GROUP BY host LIMIT 1").await;
+    let columns: Vec<&str> =
+        described[1..].iter().map(|line| line.split("|YES|").next().unwrap().split("|NO|").next().unwrap()).collect();
     assert_eq!(columns, ["host|VARCHAR", "count_star()|BIGINT", "avg(used)|DOUBLE"]);
     assert!(try_ask(&querier, "SHOW TABLES FROM nope").await.is_err());
 }

@@ -8,7 +8,9 @@ async fn world() -> World {
     let row = |minute: i64, location, temperature| {
         (DAY + minute * 60_000_000_000, vec![("location", Tag(location)), ("temperature", Float(temperature))])
     };
-    world.flush("mydb", "weather", &[row(0, "us", 80.0), row(1, "eu", 60.0), row(6, "us", 84.0), row(7, "eu", 62.0)]).await;
+    world
+        .flush("mydb", "weather", &[row(0, "us", 80.0), row(1, "eu", 60.0), row(6, "us", 84.0), row(7, "eu", 62.0)])
+        .await;
     world
 }
 

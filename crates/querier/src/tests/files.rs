@@ -22,9 +22,15 @@ async fn every_type_comes_back_as_it_was_written() {
     world.flush("mydb", "types", &[(DAY + 1, values), (DAY + 2, vec![("host", Tag("b"))])]).await;
     let querier = world.querier();
     let answer = ask(&querier, "SELECT time, host, f, i, u, b, s FROM types ORDER BY time").await;
-    assert_eq!(answer[1], "2025-04-24T00:00:00.000000001|a b,ü|1.5|-9223372036854775808|18446744073709551615|true|x\"y\nz");
+    assert_eq!(
+        answer[1],
+        "2025-04-24T00:00:00.000000001|a b,ü|1.5|-9223372036854775808|18446744073709551615|true|x\"y\nz"
+    );
     assert_eq!(answer[2], "2025-04-24T00:00:00.000000002|b|NULL|NULL|NULL|NULL|NULL");
-    assert_eq!(ask(&querier, "SELECT max(u), min(i), max(f) FROM types").await[1], "18446744073709551615|-9223372036854775808|1.5");
+    assert_eq!(
+        ask(&querier, "SELECT max(u), min(i), max(f) FROM types").await[1],
+        "18446744073709551615|-9223372036854775808|1.5"
+    );
 }
 
 #[tokio::test]
@@ -36,7 +42,10 @@ async fn a_file_without_a_column_is_null_there() {
     let querier = world.querier();
     let answer = ask(&querier, "SELECT host, a, b, c FROM t ORDER BY time").await;
     assert_eq!(answer[1..], ["NULL|1.0|NULL|NULL", "x|NULL|2|NULL", "y|3.0|NULL|z"]);
-    assert_eq!(ask(&querier, "SELECT count(a), count(b), count(c), count(host), count(*) FROM t").await[1], "2|1|1|2|3");
+    assert_eq!(
+        ask(&querier, "SELECT count(a), count(b), count(c), count(host), count(*) FROM t").await[1],
+        "2|1|1|2|3"
+    );
     assert_eq!(ask(&querier, "SELECT count(*) FROM t WHERE host IS NULL").await[1], "1");
     assert_eq!(ask(&querier, "SELECT sum(a) FROM t WHERE host = 'y'").await[1], "3.0");
 }
@@ -58,14 +67,23 @@ async fn statistics_rule_out_files_by_tags_and_fields() {
 async fn the_last_write_wins_field_by_field_between_overlapping_files() {
     let world = World::new().await;
     let row = |time, values| (DAY + time, values);
-    world.flush("mydb", "t", &[
-        row(0, vec![("host", Tag("a")), ("x", Float(1.0)), ("y", Float(10.0))]),
-        row(5, vec![("host", Tag("b")), ("x", Float(2.0))]),
-    ]).await;
-    world.flush("mydb", "t", &[
-        row(0, vec![("host", Tag("a")), ("x", Float(1.5))]),
-        row(9, vec![("host", Tag("a")), ("x", Float(3.0))]),
-    ]).await;
+    world
+        .flush(
+            "mydb",
+            "t",
+            &[
+                row(0, vec![("host", Tag("a")), ("x", Float(1.0)), ("y", Float(10.0))]),
+                row(5, vec![("host", Tag("b")), ("x", Float(2.0))]),
+            ],
+        )
+        .await;
+    world
+        .flush(
+            "mydb",
+            "t",
+            &[row(0, vec![("host", Tag("a")), ("x", Float(1.5))]), row(9, vec![("host", Tag("a")), ("x", Float(3.0))])],
+        )
+        .await;
     let querier = world.querier();
     let answer = ask(&querier, "SELECT host, x, y FROM t ORDER BY time").await;
     assert_eq!(answer[1..], ["a|1.5|10.0", "b|2.0|NULL", "a|3.0|NULL"]);
@@ -74,7 +92,10 @@ async fn the_last_write_wins_field_by_field_between_overlapping_files() {
     assert_eq!(ask(&querier, "SELECT count(*) FROM t WHERE x = 1.0").await[1], "0");
     assert_eq!(ask(&querier, "SELECT y FROM t WHERE x = 1.5 AND host = 'a'").await[1], "10.0");
     assert_eq!(ask(&querier, format!("SELECT count(*) FROM t WHERE time > {DAY}").as_str()).await[1], "2");
-    assert_eq!(ask(&querier, "SELECT time FROM t ORDER BY time DESC LIMIT 1").await[1], "2025-04-24T00:00:00.000000009");
+    assert_eq!(
+        ask(&querier, "SELECT time FROM t ORDER BY time DESC LIMIT 1").await[1],
+        "2025-04-24T00:00:00.000000009"
+    );
 }
 
 #[tokio::test]

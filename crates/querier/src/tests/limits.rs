@@ -13,7 +13,11 @@ use crate::{Error, QueryOptions};
 const ENDLESS: &str = "SELECT value FROM generate_series(1, 1000000000000)";
 
 fn one_at_a_time() -> QueryOptions {
-    QueryOptions { concurrency_max: NonZeroUsize::MIN, queue_wait: Duration::from_millis(20), ..QueryOptions::default() }
+    QueryOptions {
+        concurrency_max: NonZeroUsize::MIN,
+        queue_wait: Duration::from_millis(20),
+        ..QueryOptions::default()
+    }
 }
 
 #[tokio::test]
@@ -101,9 +105,32 @@ async fn a_statement_over_the_limit_is_not_parsed() {
 async fn errors_of_computing_are_the_users() {
     let world = World::new().await;
     let querier = world.querier();
-    for sql in ["SELECT 1 / 0", "SELECT 'x'::BIGINT", "SELECT nofunction(1)", "SELECT * FROM generate_series(1)  WHERE"] {
+    for sql in ["SELECT 1 / 0", "SELECT 'x'::BIGINT", "SELECT nofunction(1)", "SELECT * FROM generate_series(1)  WHERE"]
+    {
         let error = try_ask(&querier, sql).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error:?}");
         assert!(!error.to_string().contains("DataFusion"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn queries_are_counted_by_how_they_ended() {
+    let world = World::new().await;
+    world.flush("mydb", "t", &[(DAY, vec![("x", Float(1.0))])]).await;
+    let mut registry = prometheus_client::registry::Registry::default();
+    let querier = world.registered_querier(&mut registry);
+    ask(&querier, "SELECT avg(x) FROM t").await;
+    try_ask(&querier, "SELECT nothing FROM t").await.unwrap_err();
+    let mut told = String::new();
+    prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
+    // The end of a query is counted by its own task, which may be the last thing that it does.
+    for line in [
+        "gigapi_queries_total{outcome=\"ok\"} 1",
+        "gigapi_queries_total{outcome=\"invalid\"} 1",
+        "gigapi_query_rows_total 1",
+        "gigapi_query_files_opened_total 1",
+        "gigapi_queries_active 0",
+    ] {
+        assert!(told.contains(line), "{line} is not in\n{told}");
     }
 }

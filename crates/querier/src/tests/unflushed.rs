@@ -128,7 +128,10 @@ async fn files_and_unflushed_rows_are_one_table() {
     buffer.held.lock().0 = 1;
     buffer.push(2, &[row(10, "a", 3)]);
     let querier = world.querier_with(QueryOptions::default(), Some(buffer.clone()));
-    assert_eq!(ask(&querier, "SELECT count(*), sum(x), max(time) FROM t").await[1], "3|6|2025-04-24T00:00:00.000000010");
+    assert_eq!(
+        ask(&querier, "SELECT count(*), sum(x), max(time) FROM t").await[1],
+        "3|6|2025-04-24T00:00:00.000000010"
+    );
     assert_eq!(ask(&querier, "SELECT x FROM t WHERE host = 'a' ORDER BY time").await[1..], ["1", "3"]);
     let calls = buffer.calls.load(Ordering::SeqCst);
     let before = format!("SELECT count(*) FROM t WHERE time < {}", DAY + 5);
@@ -141,7 +144,7 @@ async fn files_and_unflushed_rows_are_one_table() {
 async fn unflushed_rows_overwrite_files_field_by_field() {
     let world = World::new().await;
     let full = (DAY, vec![("host", Tag("a")), ("x", Integer(1)), ("y", Float(1.0))]);
-    let table = world.define("mydb", "t", &[full.clone()], TableKey::Tags).await;
+    let table = world.define("mydb", "t", std::slice::from_ref(&full), TableKey::Tags).await;
     world.commit(&table, &[full, row(9, "b", 5)], (1, 1)).await;
     let buffer = Buffer::new(&world, &table);
     buffer.held.lock().0 = 1;

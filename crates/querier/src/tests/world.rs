@@ -49,7 +49,7 @@ pub(crate) struct World {
     pub(crate) writer: WriterId,
     epoch: u64,
     sequence: AtomicU64,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
     ids: SystemIds,
 }
 
@@ -77,14 +77,28 @@ impl World {
         options: QueryOptions,
         unflushed: Option<Arc<dyn Unflushed>>,
     ) -> Querier {
-        let components = QuerierComponents {
+        Querier::new(self.components(store, options, unflushed), &mut Registry::default()).unwrap()
+    }
+
+    pub(crate) fn registered_querier(&self, registry: &mut Registry) -> Querier {
+        let components = self.components(self.store.clone(), QueryOptions::default(), None);
+        Querier::new(components, registry).unwrap()
+    }
+
+    fn components(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        options: QueryOptions,
+        unflushed: Option<Arc<dyn Unflushed>>,
+    ) -> QuerierComponents {
+        QuerierComponents {
             catalog: self.catalog.clone(),
             store,
             unflushed,
+            clock: self.clock.clone(),
             options,
             runtime: tokio::runtime::Handle::current(),
-        };
-        Querier::new(components, &mut Registry::default()).unwrap()
+        }
     }
 
     pub(crate) async fn define(&self, database: &str, table: &str, rows: &[Row], key: TableKey) -> Arc<TableDef> {
@@ -263,7 +277,8 @@ pub(crate) async fn lines(answer: Answer) -> Result<Vec<String>> {
 pub(crate) async fn files_planned(querier: &Querier, sql: &str) -> usize {
     let plan = ask(querier, &format!("EXPLAIN {sql}")).await.join("\n");
     let physical = plan.split("physical_plan").nth(1).unwrap_or("");
-    let mut files: Vec<&str> = physical.split([' ', '[', ']', ',', ':']).filter(|word| word.ends_with(".parquet")).collect();
+    let mut files: Vec<&str> =
+        physical.split([' ', '[', ']', ',', ':']).filter(|word| word.ends_with(".parquet")).collect();
     files.sort_unstable();
     files.dedup();
     files.len()

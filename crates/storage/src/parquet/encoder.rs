@@ -248,7 +248,8 @@ impl FileWriter {
             return Ok(());
         }
         if self.sink.bytes_written() == 0 {
-            self.output.reserve(self.waiting_rows * self.encoder.plan.columns.len() * 2 + 4096);
+            // About what metrics take when encoded: more would stay allocated for as long as the object lives.
+            self.output.reserve(self.waiting_rows * self.encoder.plan.columns.len() / 4 + 8192);
             self.sink.write_all(MAGIC).map_err(parquet::errors::ParquetError::from)?;
         }
         let batches = std::mem::take(&mut self.waiting);

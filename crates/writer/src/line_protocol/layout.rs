@@ -25,7 +25,7 @@ pub(super) struct Slot {
     /// The name as it stands in the body, `=` included.
     raw: Span,
     /// The field that followed it last.
-    next: u32,
+    pub(super) next: u32,
     /// The draft's column that took its last value.
     pub(super) column: u32,
     /// Its column for each type, or [`NONE`].
@@ -118,10 +118,10 @@ impl Layout {
         self.slots.len()
     }
 
-    /// The field that follows `before`, or begins a line if `before` is [`NONE`], as far as is known.
+    /// The field with which the table's last line began.
     #[inline]
-    pub(super) fn expected_after(&self, before: u32) -> u32 {
-        self.slots.get(before as usize).map_or(self.first, |slot| slot.next)
+    pub(super) fn first(&self) -> u32 {
+        self.first
     }
 
     /// Notes that `slot` followed `before`.

@@ -65,20 +65,7 @@ pub(super) struct Digits {
 /// Reads the digits from `at` on; there may be none.
 #[inline]
 pub(super) fn digits(body: &[u8], at: usize) -> Digits {
-    let (value, count) = word_digits(word(body, at));
-    if count < 8 {
-        return Digits { value, count, overflow: false };
-    }
-    let (next, more) = word_digits(word(body, at + 8));
-    // Sixteen digits are below 10^16, so nothing here can overflow.
-    let value = value * TEN_TO_THE_U64[more] + next;
-    let digits = Digits { value, count: 8 + more, overflow: false };
-    if more < 8 { digits } else { rest_of_digits(body, at, digits) }
-}
-
-/// Goes on where the first sixteen digits ended.
-fn rest_of_digits(body: &[u8], at: usize, first: Digits) -> Digits {
-    let mut digits = first;
+    let mut digits = Digits { value: 0, count: 0, overflow: false };
     loop {
         let (next, more) = word_digits(word(body, at + digits.count));
         match digits.value.checked_mul(TEN_TO_THE_U64[more]).and_then(|value| value.checked_add(next)) {
@@ -92,6 +79,27 @@ fn rest_of_digits(body: &[u8], at: usize, first: Digits) -> Digits {
     }
 }
 
+/// The value and the count of the digits from `at` on, if they are 1 to 15.
+#[inline]
+pub(super) fn short_digits(body: &[u8], at: usize) -> Option<(u64, usize)> {
+    let (value, count) = word_digits(word(body, at));
+    if count < 8 {
+        return (count > 0).then_some((value, count));
+    }
+    let (next, more) = word_digits(word(body, at + 8));
+    (more < 8).then(|| (value * TEN_TO_THE_U64[more] + next, 8 + more))
+}
+
+/// The float with these whole digits and the decimals from `at` on, and how many decimals there are, if both
+/// together are an integer that a double holds exactly and the decimals are at most 15.
+#[inline]
+pub(super) fn short_decimal(body: &[u8], at: usize, whole: u64) -> Option<(f64, usize)> {
+    let (decimals, count) = short_digits(body, at)?;
+    let mantissa = whole.checked_mul(*TEN_TO_THE_U64.get(count)?)?.checked_add(decimals)?;
+    // Both operands are exact, so the one division rounds correctly.
+    (mantissa <= EXACT_MANTISSA_MAX).then(|| (mantissa as f64 / TEN_TO_THE_F64[count], count))
+}
+
 /// The value and the count (0 to 8) of the digits that a word starts with.
 #[inline]
 fn word_digits(word: u64) -> (u64, usize) {
@@ -100,11 +108,9 @@ fn word_digits(word: u64) -> (u64, usize) {
     let values = word ^ (ONES * u64::from(b'0'));
     let others = (values.wrapping_add(ONES * 0x76) | values) & HIGHS;
     let count = (others.trailing_zeros() / 8) as usize;
-    if count == 0 {
-        return (0, 0);
-    }
-    // Shifted to the high end, the digits have zeros in front of them, which do not count.
-    let aligned = values << (64 - 8 * count);
+    // Shifted to the high end, the digits have zeros in front of them, which do not count. Two shifts, so
+    // that neither is as long as the word.
+    let aligned = if count == 8 { values } else { (values << 8) << (56 - 8 * count) };
     let pairs = aligned.wrapping_mul(10).wrapping_add(aligned >> 8);
     let low = (pairs & 0x0000_00FF_0000_00FF).wrapping_mul(100 + (1_000_000 << 32));
     let high = ((pairs >> 16) & 0x0000_00FF_0000_00FF).wrapping_mul(1 + (10_000 << 32));

@@ -4,15 +4,15 @@
 //! back everything that the line brought, columns and names included, so that a refused line neither
 //! defines a column nor leaves a trace in the rows around it.
 
-use gigapi_model::{ColumnName, ColumnType, TIME_COLUMN};
+use gigapi_model::{ColumnName, TIME_COLUMN};
 use gigapi_rows::{Draft, Values};
-use memchr::memchr;
 
 use super::fault::{Fault, Problem, Step};
-use super::layout::{Layout, NONE};
-use super::number::{Digits, NotAFloat, byte, digits, float};
+use super::layout::{Layout, NONE, Slot};
+use super::number::{byte, digits};
 use super::tags::TagNames;
-use super::text::{closing_quote, find_unescaped, special_in_key, unescape, unquote_into};
+use super::text::{find_unescaped, special_in_key, unescape, unquote_into};
+use super::value::{Value, after_value, read_value, set_short_number, signed};
 use super::{Input, Span};
 
 /// One table of a request.
@@ -24,29 +24,6 @@ pub(super) struct Table<'a> {
     layout: Layout,
     /// Holds texts while their escapes are removed.
     text: Vec<u8>,
-}
-
-/// A field's value as its line wrote it.
-#[derive(Debug, Clone, Copy)]
-enum Value {
-    Float(f64),
-    Integer(i64),
-    Unsigned(u64),
-    Boolean(bool),
-    /// A text between quotes, and whether a backslash stands in it.
-    Text(Span, bool),
-}
-
-impl Value {
-    fn column_type(self) -> ColumnType {
-        match self {
-            Self::Float(_) => ColumnType::Float,
-            Self::Integer(_) => ColumnType::Integer,
-            Self::Unsigned(_) => ColumnType::Unsigned,
-            Self::Boolean(_) => ColumnType::Boolean,
-            Self::Text(..) => ColumnType::String,
-        }
-    }
 }
 
 impl<'a> Table<'a> {
@@ -65,22 +42,22 @@ impl<'a> Table<'a> {
     pub(super) fn read_row(&mut self, input: Input<'a>, line: usize, at: usize, series: u32) -> Step<usize> {
         let names = self.layout.len();
         let columns = self.draft.fields.len();
-        let outcome = self
-            .read_fields(input, at)
-            .and_then(|at| read_timestamp(input, at))
-            .and_then(|(time, end)| check_line(input, line, end).map(|()| (time, end)))
-            .and_then(|(time, end)| self.check_cells(input, end).map(|()| (time, end)));
-        match outcome {
-            Ok((time, end)) => {
-                // Offsets fit, because longer bodies are refused before their first line.
-                self.draft.finish_row(series, time, line as u32);
-                Ok(end)
-            }
-            Err(fault) => {
-                self.abandon(names, columns);
-                Err(fault)
-            }
+        let outcome = self.try_row(input, line, at, series);
+        if outcome.is_err() {
+            self.abandon(names, columns);
         }
+        outcome
+    }
+
+    #[inline]
+    fn try_row(&mut self, input: Input<'a>, line: usize, at: usize, series: u32) -> Step<usize> {
+        let at = self.read_fields(input, at)?;
+        let (time, end) = read_timestamp(input, at)?;
+        check_line(input, line, end)?;
+        self.check_cells(input, end)?;
+        // Offsets fit, because longer bodies are refused before their first line.
+        self.draft.finish_row(series, time, line as u32);
+        Ok(end)
     }
 
     #[cold]
@@ -106,25 +83,51 @@ impl<'a> Table<'a> {
         let row = self.draft.rows();
         let mut at = skip_spaces(body, at);
         let mut before = NONE;
+        let mut index = self.layout.first();
         loop {
-            let expected = self.layout.expected_after(before);
-            let index = match self.layout.slot(expected) {
-                Some(slot) if slot.is_at(body, at) => expected,
-                _ => self.find_field(input, at, before)?,
+            let slot = match self.layout.slot(index) {
+                Some(slot) if slot.is_at(body, at) => slot,
+                _ => {
+                    index = self.find_field(input, at, before)?;
+                    let Some(slot) = self.layout.slot(index) else { return Err(Problem::NoFieldName.in_fields(at)) };
+                    slot
+                }
             };
-            let Some(slot) = self.layout.slot(index) else { return Err(Problem::NoFieldName.in_fields(at)) };
-            let (column, mixed, name) = (slot.column, slot.mixed, slot.name());
-            let (value, end) = read_value(body, at + slot.len(), name)?;
-            if mixed || !self.set(body, row, column, value) {
-                self.set_new_type(body, (at, index), row, value)?;
-            }
+            let (value_at, next) = (at + slot.len(), slot.next);
+            let end = match self.draft.fields.get_mut(slot.column as usize) {
+                Some(field) if !slot.mixed => set_short_number(&mut field.column, row, body, value_at),
+                _ => None,
+            };
+            let end = match end {
+                Some(end) => end,
+                None => self.read_any_value(body, (at, index), row)?,
+            };
             match byte(body, end) {
                 b',' => at = end + 1,
                 b' ' | b'\n' | b'\r' => return Ok(end),
-                _ => return Err(after_value(body, name, value, end)),
+                _ => return Err(self.after_field(body, index, (value_at, end))),
             }
             before = index;
+            index = next;
         }
+    }
+
+    /// Reads and stores the value of the field at `at`, whatever it is; returns where it ends.
+    #[inline(never)]
+    fn read_any_value(&mut self, body: &[u8], (at, index): (usize, u32), row: usize) -> Step<usize> {
+        let Some(slot) = self.layout.slot(index) else { return Err(Problem::NoFieldName.in_fields(at)) };
+        let (column, mixed) = (slot.column, slot.mixed);
+        let (value, end) = read_value(body, at + slot.len(), slot.name())?;
+        if mixed || !self.set(body, row, column, value) {
+            self.set_new_type(body, (at, index), row, value)?;
+        }
+        Ok(end)
+    }
+
+    #[cold]
+    fn after_field(&self, body: &[u8], index: u32, (value_at, end): (usize, usize)) -> Box<Fault> {
+        let name = self.layout.slot(index).map_or(Span::new(value_at, value_at), Slot::name);
+        after_value(body, name, (value_at, end))
     }
 
     /// Stores `value` if `column` exists and has its type.
@@ -215,91 +218,6 @@ fn skip_spaces(body: &[u8], at: usize) -> usize {
         at += 1;
     }
     at
-}
-
-/// Reads the value at `at` of the field with that name; returns where it ends.
-#[inline]
-fn read_value(body: &[u8], at: usize, name: Span) -> Step<(Value, usize)> {
-    match byte(body, at) {
-        b'0'..=b'9' | b'-' | b'.' => read_number(body, at, name),
-        b'"' => {
-            let (close, escaped) = closing_quote(body, at + 1).ok_or_else(|| Problem::open_quote(name, at))?;
-            Ok((Value::Text(Span::new(at + 1, close), escaped), close + 1))
-        }
-        _ => read_word(body, at, name),
-    }
-}
-
-#[inline]
-fn read_number(body: &[u8], at: usize, name: Span) -> Step<(Value, usize)> {
-    let negative = byte(body, at) == b'-';
-    let first = at + usize::from(negative);
-    let whole = digits(body, first);
-    let end = first + whole.count;
-    match byte(body, end) {
-        b'i' if whole.count > 0 => {
-            let value = signed(whole, negative);
-            let value = value.ok_or_else(|| out_of_range(name, "integer", at))?;
-            Ok((Value::Integer(value), end + 1))
-        }
-        b'u' if whole.count > 0 && !negative => match whole.overflow {
-            true => Err(out_of_range(name, "unsigned integer", at)),
-            false => Ok((Value::Unsigned(whole.value), end + 1)),
-        },
-        _ => match float(body, at, end, whole) {
-            Ok((value, end)) => Ok((Value::Float(value), end)),
-            Err(NotAFloat::TooLarge) => Err(out_of_range(name, "float", at)),
-            Err(NotAFloat::Malformed(_)) if is_not_finite(body, first) => Err(Problem::NotFinite(name).in_fields(at)),
-            Err(NotAFloat::Malformed(place)) => Err(Problem::MalformedNumber(name).in_fields(place)),
-        },
-    }
-}
-
-/// The fault of what stands at `end`, behind a value. A text over several lines with more than a delimiter
-/// behind it was most likely never closed in its own line, and met another line's quote.
-#[cold]
-fn after_value(body: &[u8], name: Span, value: Value, end: usize) -> Box<Fault> {
-    match value {
-        Value::Text(text, _) if memchr(b'\n', text.of(body)).is_some() => {
-            Problem::open_quote(name, end.saturating_sub(text.len() + 2))
-        }
-        _ => Problem::AfterValue(name).in_fields(end),
-    }
-}
-
-#[cold]
-fn out_of_range(field: Span, column_type: &'static str, at: usize) -> Box<Fault> {
-    Problem::OutOfRange { field, column_type }.in_fields(at)
-}
-
-#[inline]
-fn signed(digits: Digits, negative: bool) -> Option<i64> {
-    match negative {
-        _ if digits.overflow => None,
-        false => i64::try_from(digits.value).ok(),
-        true => 0_i64.checked_sub_unsigned(digits.value),
-    }
-}
-
-/// Reads a boolean, or tells what stands there instead.
-fn read_word(body: &[u8], at: usize, name: Span) -> Step<(Value, usize)> {
-    let rest = body.get(at..).unwrap_or_default();
-    let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let word = rest.get(..len).unwrap_or_default();
-    match word {
-        b"t" | b"T" | b"true" | b"True" | b"TRUE" => Ok((Value::Boolean(true), at + len)),
-        b"f" | b"F" | b"false" | b"False" | b"FALSE" => Ok((Value::Boolean(false), at + len)),
-        _ if is_not_finite(body, at + usize::from(byte(body, at) == b'+')) => {
-            Err(Problem::NotFinite(name).in_fields(at))
-        }
-        b"" if matches!(byte(body, at), b',' | b' ' | b'\n' | b'\r') => Err(Problem::NoFieldValue(name).in_fields(at)),
-        _ => Err(Problem::UnknownValue(name).in_fields(at)),
-    }
-}
-
-fn is_not_finite(body: &[u8], at: usize) -> bool {
-    let start = body.get(at..).unwrap_or_default();
-    start.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"nan") || word.eq_ignore_ascii_case(b"inf"))
 }
 
 /// Reads what follows the fields: nothing, or a timestamp. Returns the time in nanoseconds and where the

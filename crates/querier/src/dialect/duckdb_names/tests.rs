@@ -37,7 +37,10 @@ fn columns_are_named_as_duckdb_names_them() {
         ("host IN ('a','b')", "(host IN ('a', 'b'))"),
         ("v BETWEEN 1 AND 2", "(v BETWEEN 1 AND 2)"),
         ("host IS NULL", "(host IS NULL)"),
-        ("sum(v) OVER (PARTITION BY host ORDER BY time DESC)", "sum(v) OVER (PARTITION BY host ORDER BY \"time\" DESC)"),
+        (
+            "sum(v) OVER (PARTITION BY host ORDER BY time DESC)",
+            "sum(v) OVER (PARTITION BY host ORDER BY \"time\" DESC)",
+        ),
         ("1", "1"),
         ("'a'", "'a'"),
         ("host", "host"),

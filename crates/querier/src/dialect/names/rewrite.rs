@@ -70,7 +70,8 @@ impl Rewrite<'_> {
 
     /// A point in time that was written in double quotes, as the original's examples do.
     fn quoted_time(&self, ident: &Ident) -> Option<String> {
-        let unknown = ident.quote_style == Some('"') && !self.names.known.contains_key(&ident.value.to_ascii_lowercase());
+        let unknown =
+            ident.quote_style == Some('"') && !self.names.known.contains_key(&ident.value.to_ascii_lowercase());
         let is_time = unknown && ident.value.len() >= 10 && string_to_timestamp_nanos(&ident.value).is_ok();
         is_time.then(|| ident.value.clone())
     }

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Found = (Option<String>, i64, Option<f64>, Option<f64>);
+type Key<'a> = (Option<&'a str>, i64);
 type Row = (Option<&'static str>, i64, Option<f64>, Option<f64>);
 
 fn schema() -> SchemaRef {
@@ -33,7 +35,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
     .unwrap()
 }
 
-fn rows(batches: &[RecordBatch]) -> Vec<(Option<String>, i64, Option<f64>, Option<f64>)> {
+fn rows(batches: &[RecordBatch]) -> Vec<Found> {
     let mut rows = Vec::new();
     for batch in batches {
         let time = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
@@ -95,7 +97,7 @@ proptest! {
         batch_size in 1_usize..6,
     ) {
         let hosts = [None, Some("a"), Some("a-host-name-that-is-longer-than-twelve-bytes")];
-        let mut expected: BTreeMap<(Option<&str>, i64), (Option<f64>, Option<f64>)> = BTreeMap::new();
+        let mut expected: BTreeMap<Key<'_>, (Option<f64>, Option<f64>)> = BTreeMap::new();
         let mut inputs = Vec::new();
         for write in &writes {
             let mut sorted: BTreeMap<(Option<&'static str>, i64), Row> = BTreeMap::new();

@@ -208,7 +208,7 @@ impl World {
     }
 
     fn lose(&mut self) -> Result<(), TestCaseError> {
-        let of_base: HashSet<FileId> = self.base.iter().flat_map(|base| live(base)).collect();
+        let of_base: HashSet<FileId> = self.base.iter().flat_map(live).collect();
         let all = || self.objects.values().map(|object| &object.found);
         let present = all().filter(|found| of_base.contains(&found.file.id));
         let present: Vec<&Found> = present.collect();

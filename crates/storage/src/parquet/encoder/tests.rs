@@ -145,9 +145,6 @@ fn many_rows(count: usize) -> Vec<Row> {
 #[test]
 fn many_pages_are_read_back_as_they_were() {
     let rows = many_rows(65_000);
-    std::fs::write("/tmp/h3-many.parquet", &encode(&rows).bytes).unwrap();
-    std::fs::write("/tmp/h3-one.parquet", &encode(&many_rows(1)).bytes).unwrap();
-    std::fs::write("/tmp/h3-some.parquet", &encode(&many_rows(700)).bytes).unwrap();
     assert_same(&encode(&rows), &rows);
 }
 
