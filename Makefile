@@ -6,41 +6,42 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN = $(CARGO_TARGET_DIR)/debug/gigapi
 RELEASE_BIN = $(CARGO_TARGET_DIR)/release/gigapi
 
-.PHONY: help run test check fmt lint unit integration soak bench demo doc clean-tools
+.PHONY: help run test fmt lint tests soak bench demo doc clean-tools
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: ## Build and start the server on ./data
-	$(CARGO) build --locked --release -p gigapi
+	GIGAPI_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(CARGO) build --locked --release --workspace --bins
 	$(RELEASE_BIN) serve
 
-test: fmt lint unit integration ## Everything that decides a landing
+# One selection of crates and features for every build, so that nothing is compiled twice.
+ALL = --locked --workspace --features gigapi/crash-points
+TOOLS = GIGAPI_BIN=$(BIN) GIGAPI_PYTHON=$(CURDIR)/.tools/venv/bin/python VEGA_DATA=$(CURDIR)/.tools/vega-datasets/data
+
+test: fmt lint tests ## Everything that decides a landing
 
 fmt: ## Is the code formatted?
 	$(CARGO) fmt --all --check
 
 lint: ## Clippy with warnings denied, and the docs' links
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps --quiet
 
-unit: ## Unit, property and documentation tests
-	$(CARGO) test --locked --workspace --exclude integration-tests
-
-integration: .tools/venv ## Real processes, real files, independent answers
-	$(CARGO) build --locked -p gigapi --features crash-points
-	GIGAPI_BIN=$(BIN) GIGAPI_PYTHON=$(CURDIR)/.tools/venv/bin/python $(CARGO) test --locked -p integration-tests
+tests: .tools/venv ## Unit, property, documentation and integration tests
+	$(CARGO) build $(ALL) --all-targets
+	$(TOOLS) $(CARGO) test $(ALL)
 
 soak: .tools/venv ## The long versions: 200 kill cycles
-	$(CARGO) build --locked -p gigapi --features crash-points
-	GIGAPI_BIN=$(BIN) GIGAPI_KILL_CYCLES=200 GIGAPI_PYTHON=$(CURDIR)/.tools/venv/bin/python $(CARGO) test --locked -p integration-tests -- kill
+	$(CARGO) build $(ALL) --all-targets
+	$(TOOLS) GIGAPI_KILL_CYCLES=200 $(CARGO) test $(ALL) -p integration-tests -- kill
 
 bench: ## Figures with their units, release build
-	$(CARGO) build --locked --release -p gigapi -p integration-tests
+	$(CARGO) build --locked --release --workspace --bins
 	GIGAPI_BIN=$(RELEASE_BIN) $(CARGO_TARGET_DIR)/release/bench $(RUNS)
 
 demo: .tools/vega-datasets ## Real observations in, five questions answered
-	$(CARGO) build --locked --release -p gigapi
+	$(CARGO) build --locked --release --workspace --bins
 	GIGAPI_BIN=$(RELEASE_BIN) VEGA_DATA=$(CURDIR)/.tools/vega-datasets/data bash deploy/demo.sh
 
 doc: ## The crates' documentation

@@ -5,11 +5,13 @@
 //! - `reading`: SQL over unflushed rows and files; the sandbox
 //! - `hostile`: names, sizes and bodies that must do no harm
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
-//! - `full`: full disks
+//! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
 
 mod architecture;
+mod command_line;
 mod hostile;
 mod reading;
+mod real_input;
 mod restart;
 mod writing;

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::serve;
+use anyhow::Context;
+
 use crate::settings::SettingsArgs;
+use crate::{import, query, serve, write};
 
 /// A time-series lakehouse: line protocol in, sorted Parquet on your disks, SQL out.
 #[derive(Debug, Parser)]
@@ -21,6 +23,9 @@ struct Cli {
 enum Command {
     /// Run the server (the default).
     Serve(SettingsArgs),
+    Write(write::WriteArgs),
+    Import(import::ImportArgs),
+    Query(query::QueryArgs),
     /// Check the settings and print what is in effect, secrets redacted.
     CheckConfig(SettingsArgs),
 }
@@ -30,6 +35,9 @@ pub(crate) fn main() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve(cli.settings));
     let outcome = match command {
         Command::Serve(settings) => serve::serve(&settings),
+        Command::Write(args) => client(write::run(args)),
+        Command::Import(args) => client(import::run(args)),
+        Command::Query(args) => client(query::run(args)),
         Command::CheckConfig(settings) => check_config(&settings),
     };
     match outcome {
@@ -39,6 +47,11 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a verb that talks to a server.
+fn client(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(verb)
 }
 
 fn check_config(settings: &SettingsArgs) -> anyhow::Result<ExitCode> {

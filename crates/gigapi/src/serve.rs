@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+use crate::recovery;
 use crate::settings::SettingsArgs;
 use crate::unflushed::WriterRows;
 
@@ -60,17 +61,22 @@ async fn run(settings: Settings, queries: &Runtime) -> anyhow::Result<ExitCode> 
     }
     let signals = Signals::listen()?;
     let shutdown = Shutdown::new();
-    let components = Components::open(&settings).await?;
+    let components = Components::open_unclaimed(&settings).await?;
+    if settings.mode.writes() {
+        recovery::recover(&components).await?;
+    }
+    components.claim_layers().await?;
     let starting = components.readiness.block("starting", "the server is starting");
     let listener = listen(&settings.http.host, settings.http.port, "HTTP_PORT").await?;
     let writer = match settings.mode.writes() {
         true => Some(open_writer(&components, &settings).await?),
         false => None,
     };
-    let routes = routes(&components, &settings, writer.as_ref(), queries)?;
+    let routes = routes(&components, &settings, writer.as_ref(), queries, &shutdown)?;
     let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
     if let Some(writer) = writer {
         let shutdown = shutdown.clone();
+        recovery::keep_checkpoints(&components, &shutdown);
         parts.spawn(async move { writer.run(shutdown).await.map_err(Into::into) });
     }
     announce(&listener, &settings);
@@ -82,27 +88,18 @@ async fn run(settings: Settings, queries: &Runtime) -> anyhow::Result<ExitCode> 
         tokio::spawn(serve_http(listener, app.clone(), options, &shutdown));
     }
     drop(starting);
-    wait(parts, signals, &components, shutdown).await
+    wait(parts, signals, shutdown).await
 }
 
 /// Waits for a signal or for a part that ends early, then leads the shutdown.
 async fn wait(
     mut parts: JoinSet<anyhow::Result<()>>,
     signals: Signals,
-    components: &Components,
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitCode> {
     let mut leading = tokio::spawn({
         let shutdown = shutdown.clone();
         async move { shutdown.run().await }
-    });
-    let readiness = components.readiness.clone();
-    let draining = tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move {
-            shutdown.begun().await;
-            readiness.block("draining", "the server is stopping")
-        }
     });
     let mut outcome = Ok(ExitCode::SUCCESS);
     let second_signal = signals.drive(shutdown.clone());
@@ -124,7 +121,6 @@ async fn wait(
             _ = &mut leading => break,
         }
     }
-    draining.abort();
     outcome
 }
 
@@ -155,9 +151,10 @@ fn routes(
     settings: &Settings,
     writer: Option<&Writer>,
     queries: &Runtime,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<Routes> {
     let health = Health::new(components.readiness.clone(), components.metrics.clone(), Arc::clone(&components.clock));
-    let mut router = health.router();
+    let mut router = health.until(shutdown).router();
     let mut endpoints = HEALTH_ENDPOINTS.to_vec();
     if let Some(writer) = writer {
         router = router.merge(writer.routes());
@@ -170,6 +167,7 @@ fn routes(
         let querier = QuerierComponents {
             catalog: Arc::clone(&components.catalog),
             store: components.layers.front(),
+            clock: Arc::clone(&components.clock),
             unflushed,
             options: QueryOptions::new(&settings.query, Some(settings.root.join(OWN_FOLDER).join("spill"))),
             runtime: queries.handle().clone(),

@@ -60,3 +60,6 @@ impl FromArgMatches for SettingsArgs {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,19 +4,20 @@
 //! grave waits for a checkpoint of the version that buried it, beside the grace that the catalog keeps; the files of
 //! a dropped table wait for its tombstone. Deciding is all that happens here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gigapi_catalog::{Catalog, Grave};
 use gigapi_model::TableId;
 use gigapi_storage::Layers;
 
-use crate::checkpoint::{CheckpointName, names};
+use crate::checkpoint::names;
 use crate::{Result, tombstones};
 
-/// Whether the object may go, given all checkpoints of the catalog's epoch and all tombstones.
-pub fn is_deletable(grave: &Grave, checkpoints: &[CheckpointName], dropped: &HashSet<TableId>) -> bool {
-    let covers = |name: &CheckpointName| name.table == grave.table && name.version >= grave.version;
-    dropped.contains(&grave.table) || checkpoints.iter().any(covers)
+/// Whether the object may go, given the version of each table's newest checkpoint under the catalog's epoch, and
+/// all tombstones.
+pub fn is_deletable(grave: &Grave, checkpoints: &HashMap<TableId, u64>, dropped: &HashSet<TableId>) -> bool {
+    let covered = checkpoints.get(&grave.table).is_some_and(|version| *version >= grave.version);
+    covered || dropped.contains(&grave.table)
 }
 
 /// Graves whose objects may be deleted now, oldest first. Tell the catalog afterwards that they are gone.
@@ -26,15 +27,15 @@ pub async fn deletable_graves(catalog: &dyn Catalog, layers: &Layers) -> Result<
         return Ok(graves);
     }
     let epoch = catalog.epochs().await?.epoch;
-    let mut checkpoints = Vec::new();
+    let mut newest: HashMap<TableId, u64> = HashMap::new();
     for layer in layers.iter() {
-        checkpoints.extend(names(layer).await?.into_iter().filter(|name| name.epoch == epoch));
+        for name in names(layer).await?.into_iter().filter(|name| name.epoch == epoch) {
+            let version = newest.entry(name.table).or_default();
+            *version = name.version.max(*version);
+        }
     }
-    // Only the newest of a table counts, and few tables have graves.
-    let buried: HashSet<TableId> = graves.iter().map(|grave| grave.table).collect();
-    checkpoints.retain(|name| buried.contains(&name.table));
     let dropped = tombstones(layers).await?;
-    Ok(graves.into_iter().filter(|grave| is_deletable(grave, &checkpoints, &dropped)).collect())
+    Ok(graves.into_iter().filter(|grave| is_deletable(grave, &newest, &dropped)).collect())
 }
 
 #[cfg(test)]

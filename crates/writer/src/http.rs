@@ -167,5 +167,3 @@ fn describe(lines: &[RefusedLine]) -> String {
     each.join("; ")
 }
 
-#[cfg(test)]
-mod tests;

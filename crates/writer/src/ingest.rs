@@ -277,5 +277,3 @@ fn encode(idempotency: Option<&IdempotencyRecord>, tables: &[(TableId, Arc<gigap
     WriteRecord::encode(idempotency, tables.iter().map(|(table, part)| (*table, part.as_ref())))
 }
 
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gigapi_catalog::Catalog;
 use gigapi_model::{Bucket, TableDef, TableId};
-use gigapi_storage::{Layer, metadata_json};
+use gigapi_storage::{Layer, metadata_json, original_data};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
@@ -35,9 +35,11 @@ struct Shared {
 pub(crate) struct Publisher(Option<Arc<Shared>>);
 
 impl Publisher {
-    /// Publishes on that layer if it is a local one.
+    /// Publishes on that layer if it is a local one. A folder with data of the original GigAPI has documents of
+    /// its own, which are left alone: there nothing is published.
     pub(crate) fn new(catalog: Arc<dyn Catalog>, layer: Arc<Layer>) -> Self {
-        Self(layer.local.is_some().then(|| {
+        let is_ours = layer.local.as_ref().is_some_and(|local| original_data(local.root()).is_none());
+        Self(is_ours.then(|| {
             let shared = Shared {
                 catalog,
                 layer,

@@ -8,6 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use gigapi_catalog::{Catalog, Definition, EmbeddedCatalog, Limits};
+use gigapi_model::{
+    Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
+    DatabaseName, Ids, LayerName, Level, NewColumn, NewFile, SequenceRange, SystemClock, SystemIds, TableKey, TableName,
+    TimeRange, Timestamp, WriterId,
+};
 use integration_tests::{Server, ServerOptions};
 use tokio::time::Instant;
 
@@ -310,12 +316,70 @@ async fn many_tables() -> Result<()> {
 }
 
 async fn idle() -> Result<()> {
+    const FILES: u64 = 100_000;
     let folder = tempfile::tempdir()?;
     let started = Instant::now();
-    let server = server(folder.path()).await?;
-    println!("start: empty folder");
-    println!("  {:>12.0} ms to ready", started.elapsed().as_secs_f64() * 1e3);
-    println!("  {:>12.0} MiB resident when idle", server.resident_bytes()? as f64 / f64::from(1 << 20));
-    server.stop().await?;
+    let fresh = server(folder.path()).await?;
+    println!("start");
+    println!("  {:>12.0} ms to ready on an empty folder", started.elapsed().as_secs_f64() * 1e3);
+    println!("  {:>12.0} MiB resident when idle", fresh.resident_bytes()? as f64 / f64::from(1 << 20));
+    fresh.stop().await?;
+    fill_catalog(&folder.path().join("data/_gigapi/catalog"), FILES).await?;
+    let started = Instant::now();
+    let full = server(folder.path()).await?;
+    println!("  {:>12.0} ms to ready with {FILES} files in the catalog", started.elapsed().as_secs_f64() * 1e3);
+    println!("  {:>12.0} MiB resident when idle", full.resident_bytes()? as f64 / f64::from(1 << 20));
+    full.stop().await?;
+    Ok(())
+}
+
+/// Commits file records, as a year of flushes would leave them; the objects themselves are not needed to start.
+async fn fill_catalog(folder: &Path, files: u64) -> Result<()> {
+    let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let catalog = EmbeddedCatalog::open(folder, Arc::clone(&clock), Arc::clone(&ids), Limits::default())?;
+    let writer = WriterId::from_uuid(ids.random());
+    let session = catalog.open_writer(writer).await?;
+    let column = |name: &str, column_type, role| anyhow::Ok(NewColumn { name: ColumnName::new(name)?, column_type, role });
+    let definition = Definition {
+        database: DatabaseName::new("bench")?,
+        table: TableName::new("many")?,
+        columns: vec![column("host", ColumnType::String, ColumnRole::Tag)?, column("v", ColumnType::Float, ColumnRole::Field)?],
+        key: TableKey::Tags,
+    };
+    let table = catalog.define(definition).await?;
+    let epoch = catalog.epochs().await?.epoch;
+    let layer = LayerName::new("default")?;
+    const PER_COMMIT: u64 = 1_000;
+    for number in 0..files / PER_COMMIT {
+        let file = |index: u64| {
+            let min = START_NANOS + (number * PER_COMMIT + index) * 300_000_000_000;
+            let min = Timestamp::from_nanos(i64::try_from(min).unwrap_or(i64::MAX));
+            let max = min.plus(Duration::from_secs(299));
+            let file = DataFile {
+                id: ids.file_id(clock.now()),
+                level: Level::FLUSHED,
+                layer: layer.clone(),
+                bucket: Bucket::containing(min, BucketSpan::Hour),
+                rows: 1_000,
+                bytes: 30_000,
+                time: TimeRange::new(min, max),
+                sequence: SequenceRange { lo: 0, hi: 0 },
+                checksum: index,
+                tail_bytes: 2_000,
+            };
+            NewFile { file, statistics: vec![0; 80] }
+        };
+        let commit = Commit {
+            table: table.id,
+            catalog_epoch: epoch,
+            id: CommitId::from_uuid(ids.random()),
+            actor: Actor::Writer { writer, epoch: session.epoch, lo: number + 1, hi: number + 1 },
+            change: Change { added: (0..PER_COMMIT).map(file).collect(), removed: Vec::new() },
+            idempotency: Vec::new(),
+        };
+        for outcome in catalog.commit(vec![commit]).await {
+            outcome?;
+        }
+    }
     Ok(())
 }

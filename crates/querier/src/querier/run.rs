@@ -96,7 +96,8 @@ impl Run {
             Err(error) => {
                 let error = shared.completed(error);
                 ending.outcome = error.kind().as_str();
-                // A requester that went away takes no answer.
+                // Counted before it is told; a requester that went away takes no answer.
+                drop(ending);
                 let _ = ready.send(Err(error));
                 return;
             }
@@ -113,7 +114,7 @@ impl Run {
             Err(error) => Err(shared.completed(error)),
         };
         ending.outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |()| "ok");
-        // The end is there before the rows are known to stop.
+        drop(ending);
         let _ = end.send(result);
     }
 }

@@ -77,6 +77,10 @@ async fn windows_expressions_and_sets_work() {
     assert_eq!(ask(&querier, sql).await[1..], ["NULL", "80.0"]);
     let sql = "SELECT * EXCLUDE (location) FROM weather ORDER BY time LIMIT 1";
     assert_eq!(ask(&querier, sql).await, ["time|temperature", "2025-04-24T00:00:00|80.0"]);
+    assert_eq!(
+        ask(&querier, "FROM weather ORDER BY time LIMIT 1").await,
+        ["time|location|temperature", "2025-04-24T00:00:00|us|80.0"]
+    );
     let sql = "SELECT count(*) FROM weather UNION ALL SELECT count(*) FROM weather WHERE location = 'eu' ORDER BY 1";
     assert_eq!(ask(&querier, sql).await[1..], ["2", "4"]);
     let sql = "SELECT location, avg(temperature) AS avg_temp FROM weather GROUP BY ALL HAVING count(*) > 1 ORDER BY avg_temp DESC";

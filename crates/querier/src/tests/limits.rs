@@ -123,7 +123,6 @@ async fn queries_are_counted_by_how_they_ended() {
     try_ask(&querier, "SELECT nothing FROM t").await.unwrap_err();
     let mut told = String::new();
     prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
-    // The end of a query is counted by its own task, which may be the last thing that it does.
     for line in [
         "gigapi_queries_total{outcome=\"ok\"} 1",
         "gigapi_queries_total{outcome=\"invalid\"} 1",

@@ -18,9 +18,9 @@ async fn a_grave_waits_for_grace_and_for_a_checkpoint_after_it() {
     world.clock.advance(Duration::from_secs(420));
     assert_eq!(deletable().await.unwrap().iter().map(|grave| grave.file).collect::<Vec<_>>(), [file.id]);
     let [grave] = world.catalog.graves().await.unwrap().try_into().unwrap();
-    let name = |version| CheckpointName { table: table.id, epoch: 1, version };
-    assert!(!is_deletable(&grave, &[name(grave.version - 1)], &HashSet::new()));
-    assert!(is_deletable(&grave, &[name(grave.version)], &HashSet::new()));
+    let newest = |version| HashMap::from([(table.id, version)]);
+    assert!(!is_deletable(&grave, &newest(grave.version - 1), &HashSet::new()));
+    assert!(is_deletable(&grave, &newest(grave.version), &HashSet::new()));
 }
 
 #[tokio::test]

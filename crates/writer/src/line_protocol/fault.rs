@@ -190,7 +190,9 @@ impl Problem {
                 format!("the request names more than {limit} tables, which is the limit; split it")
             }
             Self::TooManyColumns(limit) => {
-                format!("the request names more than {limit} columns of this table, which is the limit; at column {column}")
+                format!(
+                    "the request names more than {limit} columns of this table, which is the limit; at column {column}"
+                )
             }
             Self::TooManyCells(limit) => format!(
                 "the request holds more than {limit} cells (rows times columns) of this table, which is the limit; split it"

@@ -46,37 +46,38 @@ pub fn line_at(body: &[u8], origin: usize) -> &[u8] {
 pub struct Cut {
     /// Bytes, the last newline included.
     pub bytes: usize,
-    /// Lines, blank ones and comments included; a quoted newline ends none.
-    pub lines: usize,
+    /// Lines that are points or should be: all but blank ones and comments.
+    pub points: usize,
 }
 
 /// Where to cut `text`, the beginning of a larger text, so that no line is torn and the piece has at most
-/// `lines_max` lines and, unless it is a single line, at most `bytes_max` bytes. `None` asks for more text;
+/// `points_max` points and, unless it is a single line, at most `bytes_max` bytes. `None` asks for more text;
 /// with `is_last` nothing more comes, and only an empty text has no cut.
-pub fn cut_lines(text: &[u8], lines_max: usize, bytes_max: usize, is_last: bool) -> Option<Cut> {
-    let mut cut = Cut { bytes: 0, lines: 0 };
-    while cut.lines < lines_max && cut.bytes < text.len() {
-        let newline = match next_newline(text, cut.bytes) {
-            Ok(newline) => newline,
-            Err(newline) if is_last => newline,
-            Err(_) => break,
+pub fn cut_lines(text: &[u8], points_max: usize, bytes_max: usize, is_last: bool) -> Option<Cut> {
+    let mut cut = Cut { bytes: 0, points: 0 };
+    while cut.points < points_max && cut.bytes < text.len() {
+        let (newline, is_point) = match next_newline(text, cut.bytes) {
+            (Ok(newline), is_point) => (newline, is_point),
+            (Err(newline), is_point) if is_last => (newline, is_point),
+            (Err(_), _) => break,
         };
         let is_torn = newline >= text.len() && !is_last;
         let next = (newline + 1).min(text.len());
-        if is_torn || (next > bytes_max && cut.lines > 0) {
+        if is_torn || (next > bytes_max && cut.bytes > 0) {
             break;
         }
-        cut = Cut { bytes: next, lines: cut.lines + 1 };
+        cut = Cut { bytes: next, points: cut.points + usize::from(is_point) };
     }
     (cut.bytes > 0).then_some(cut)
 }
 
-fn next_newline(text: &[u8], at: usize) -> Result<usize, usize> {
+/// Where the line that begins at `at` ends (see [`closed_line_end`]), and whether it is or should be a point.
+fn next_newline(text: &[u8], at: usize) -> (Result<usize, usize>, bool) {
     let rest = text.get(at..).unwrap_or_default();
     let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
     match rest.get(blanks) {
-        Some(b'#' | b'\n') => Ok(memchr(b'\n', rest).map_or(text.len(), |offset| at + offset)),
-        _ => closed_line_end(text, at + blanks, false),
+        None | Some(b'#' | b'\n') => (Ok(memchr(b'\n', rest).map_or(text.len(), |offset| at + offset)), false),
+        Some(_) => (closed_line_end(text, at + blanks, false), true),
     }
 }
 

@@ -113,14 +113,7 @@ impl<'a> TagNames<'a> {
         Ok((name, equals + 1))
     }
 
-    fn new_name(
-        &mut self,
-        input: Input<'a>,
-        draft: &mut Draft,
-        at: usize,
-        raw: &[u8],
-        fields: usize,
-    ) -> Step<u16> {
+    fn new_name(&mut self, input: Input<'a>, draft: &mut Draft, at: usize, raw: &[u8], fields: usize) -> Step<u16> {
         let text = unescape(raw, special_in_key);
         let text = std::str::from_utf8(&text).map_err(|error| Problem::NotUtf8.in_tags(at + error.valid_up_to()))?;
         if text == TIME_COLUMN {

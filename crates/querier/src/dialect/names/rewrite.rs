@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Select, TableFactor, Value,
-    VisitorMut,
+    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Select, SelectFlavor,
+    SelectItem, TableFactor, Value, VisitorMut, WildcardAdditionalOptions,
 };
 use gigapi_model::TIME_COLUMN;
 
@@ -90,6 +90,11 @@ impl VisitorMut for Rewrite<'_> {
     type Break = Error;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if select.flavor == SelectFlavor::FromFirstNoSelect {
+            // `FROM t` alone means all columns; the engine would return none.
+            select.flavor = SelectFlavor::Standard;
+            select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+        }
         self.names.virtual_columns.hide(select, self.names);
         flow(self.using(select))
     }

@@ -105,7 +105,18 @@ fn the_fuzzing_seeds_are_read_without_harm_at_every_cut() {
 fn bodies_that_invite_quadratic_work_are_read_in_passing() {
     // Each would take minutes if a line's search ran to the body's end for every line.
     let lines = 200_000;
-    for line in ["a\n", "a,b\n", "a b\n", "a b=\"\n", "a b=\"\\\"\n", "a b=x,c=\"\n", "a b=1\\\n", "a,b=\" c\n", "\\\n", "a,b=c\\ \n"] {
+    for line in [
+        "a\n",
+        "a,b\n",
+        "a b\n",
+        "a b=\"\n",
+        "a b=\"\\\"\n",
+        "a b=x,c=\"\n",
+        "a b=1\\\n",
+        "a,b=\" c\n",
+        "\\\n",
+        "a,b=c\\ \n",
+    ] {
         let parsed = parse(line.repeat(lines).as_bytes(), &options());
         assert!(parsed.lines >= lines / 2, "{line:?}");
     }

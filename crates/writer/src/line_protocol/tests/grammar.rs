@@ -168,9 +168,15 @@ fn a_newline_after_a_backslash_still_ends_the_line() {
 
 #[test]
 fn white_space_is_skipped_where_it_separates() {
-    for body in
-        ["m,t=a f=1 5", "  m,t=a f=1 5", "\t m,t=a f=1 5", "m,t=a   f=1    5", "m,t=a f=1 5   ", "m,t=a f=1 5\r\n", "\r\n\n m,t=a f=1 5 \r\n"]
-    {
+    for body in [
+        "m,t=a f=1 5",
+        "  m,t=a f=1 5",
+        "\t m,t=a f=1 5",
+        "m,t=a   f=1    5",
+        "m,t=a f=1 5   ",
+        "m,t=a f=1 5\r\n",
+        "\r\n\n m,t=a f=1 5 \r\n",
+    ] {
         assert_eq!(row(body), row("m,t=a f=1 5"), "{body:?}");
     }
     assert_eq!(row("m f=1 ").time, NOW);

@@ -60,7 +60,8 @@ fn what_a_bad_line_would_have_defined_can_be_defined_by_the_next() {
 fn a_field_may_change_its_type_from_line_to_line() {
     let parsed = read("m f=1 1\nm f=2i 2\nm f=\"3\" 3\nm f=4 4\nm f=true 5");
     let values: Vec<Value> = rows(&parsed).into_iter().map(|row| row.fields[0].1.clone()).collect();
-    let expected = [Value::float(1.0), Value::Integer(2), Value::String("3".into()), Value::float(4.0), Value::Boolean(true)];
+    let expected =
+        [Value::float(1.0), Value::Integer(2), Value::String("3".into()), Value::float(4.0), Value::Boolean(true)];
     assert_eq!(values, expected);
     assert_eq!(parsed.tables[0].draft.fields.len(), 4);
 }
@@ -76,7 +77,9 @@ fn sparse_and_reordered_fields_find_their_columns() {
 
 #[test]
 fn series_repeat_in_any_order_without_being_stored_again() {
-    let parsed = read("m,t=a f=1 1\nm,t=b f=1 1\nm,t=a f=1 2\nm,t=a f=1 3\nm,t=b f=1 2\nn,t=a f=1 1\nm,t=a f=1 4\nm f=1 5\nm f=1 6");
+    let parsed = read(
+        "m,t=a f=1 1\nm,t=b f=1 1\nm,t=a f=1 2\nm,t=a f=1 3\nm,t=b f=1 2\nn,t=a f=1 1\nm,t=a f=1 4\nm f=1 5\nm f=1 6",
+    );
     assert_eq!(parsed.tables[0].draft.series_of_row, [0, 1, 0, 0, 1, 0, 2, 2]);
     assert_eq!(parsed.tables[0].draft.series_count(), 3);
     assert_eq!(parsed.tables[1].draft.series_count(), 1);
@@ -117,7 +120,9 @@ fn refused_lines_name_their_physical_line_and_offset() {
 
 #[test]
 fn only_lines_that_are_not_utf8_are_refused_for_it() {
-    let mut body = b"m,t=\xC3\xA4 f=1 1\n# \xFF\nm,t=a\xFF f=1 2\nm f=\"\xC3\" 3\n\xFE f=1 4\nm f\xFE=1 5\nm,t\xFE=a f=1 6\n".to_vec();
+    let mut body =
+        b"m,t=\xC3\xA4 f=1 1\n# \xFF\nm,t=a\xFF f=1 2\nm f=\"\xC3\" 3\n\xFE f=1 4\nm f\xFE=1 5\nm,t\xFE=a f=1 6\n"
+            .to_vec();
     body.extend_from_slice("m,t=ä f=2 7".as_bytes());
     let parsed = parse(&body, &options());
     assert_eq!(rows(&parsed).iter().map(|row| row.time).collect::<Vec<_>>(), [1, 7]);

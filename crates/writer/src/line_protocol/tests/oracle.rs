@@ -56,7 +56,8 @@ fn has_comma_behind_its_only_field(line: &str, parsed: &ParsedLine<'_>) -> bool 
 }
 
 fn theirs(parsed: &ParsedLine<'_>) -> Row {
-    let mut row = Row { table: parsed.series.measurement.to_string(), time: parsed.timestamp.unwrap_or(1), ..Row::default() };
+    let mut row =
+        Row { table: parsed.series.measurement.to_string(), time: parsed.timestamp.unwrap_or(1), ..Row::default() };
     row.tags = parsed.series.tag_set.iter().flatten().map(|(n, v)| (n.to_string(), v.to_string())).collect();
     row.tags.sort();
     for (name, value) in &parsed.field_set {
@@ -112,7 +113,18 @@ fn compare(line: &str) -> Option<()> {
 
 #[test]
 fn the_intended_differences_are_what_they_are_said_to_be() {
-    for line in [r"m,t=a\\b f=1", "m f=1.", "m f=.5", "m,a,b=c f=1", "m a,b=1", "m f=1e999", "m time=1", "m f=1, 5", "m,a=1,a=2 f=1", "m f=1,f=2i"] {
+    for line in [
+        r"m,t=a\\b f=1",
+        "m f=1.",
+        "m f=.5",
+        "m,a,b=c f=1",
+        "m a,b=1",
+        "m f=1e999",
+        "m time=1",
+        "m f=1, 5",
+        "m,a=1,a=2 f=1",
+        "m f=1,f=2i",
+    ] {
         assert_eq!(compare(line), None, "{line}");
     }
     assert_eq!(rows(&read("m f=1 ")).len(), 1);

@@ -34,7 +34,8 @@ fn a_backslash_escapes_only_what_would_end_the_name() {
 
 #[test]
 fn a_quoted_text_unescapes_quotes_and_backslashes_and_nothing_else() {
-    for (raw, text) in [(r#"a\"b"#, r#"a"b"#), (r"a\\b", r"a\b"), (r"a\nb", r"a\nb"), (r"\\\\", r"\\"), (r"\,", r"\,")] {
+    for (raw, text) in [(r#"a\"b"#, r#"a"b"#), (r"a\\b", r"a\b"), (r"a\nb", r"a\nb"), (r"\\\\", r"\\"), (r"\,", r"\,")]
+    {
         let mut out = Vec::new();
         unquote_into(raw.as_bytes(), &mut out);
         assert_eq!(out, text.as_bytes(), "{raw}");

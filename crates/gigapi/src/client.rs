@@ -1,0 +1,243 @@
+//! The command line's way to a server: plain HTTP, one place that knows credentials and retries.
+//!
+//! A write is sent again after every failure that says nothing about its content (no connection, a lost
+//! answer, 502 to 504), always under the idempotency key of its first attempt, so that no row is stored
+//! twice. Anything else is the caller's to show. Secrets never enter an error's text.
+
+mod backoff;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use clap::Args;
+use gigapi_model::{Ids, SystemIds};
+use gigapi_service::Secret;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+
+use backoff::{Backoff, retry_after};
+
+const HOST_DEFAULT: &str = "http://127.0.0.1:7971";
+const DATABASE_DEFAULT: &str = "default";
+/// How much of an answer that is no JSON an error shows.
+const SHOWN_CHARS_MAX: usize = 500;
+
+/// Which server, which database, as whom.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConnectArgs {
+    /// The server's URL [env: GIGAPI_HOST or INFLUXDB3_HOST_URL; default: http://127.0.0.1:7971]
+    #[arg(long, short = 'H', value_name = "URL")]
+    pub(crate) host: Option<String>,
+    /// The database [env: INFLUXDB3_DATABASE_NAME; default: default]
+    #[arg(long, short = 'd', value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// A bearer token [env: INFLUXDB3_AUTH_TOKEN]
+    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    pub(crate) token: Option<Secret>,
+    /// A user and a password
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = secret, conflicts_with = "token")]
+    pub(crate) user: Option<Secret>,
+    /// How often a request is sent again while the server is busy or away
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) retries: u32,
+    /// Seconds after which an unanswered request counts as lost
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) timeout: u64,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that can fail")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
+}
+
+/// A line that the server did not take.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct BadLine {
+    /// From 1, in the request's body.
+    #[serde(rename = "line_number")]
+    pub(crate) number: u64,
+    #[serde(rename = "error_message")]
+    pub(crate) message: String,
+}
+
+/// One server, one database.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    database: String,
+    token: Option<Secret>,
+    user: Option<Secret>,
+    retries: u32,
+    ids: Arc<dyn Ids>,
+}
+
+impl Client {
+    /// Makes a client from arguments, then the environment, then defaults. Connects to nothing yet.
+    pub(crate) fn new(args: &ConnectArgs) -> Result<Self> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let host = args.host.clone().or_else(|| variable("GIGAPI_HOST")).or_else(|| variable("INFLUXDB3_HOST_URL"));
+        let database = args.database.clone().or_else(|| variable("INFLUXDB3_DATABASE_NAME"));
+        let token = args.token.clone().or_else(|| variable("INFLUXDB3_AUTH_TOKEN").map(Secret::new));
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(args.timeout.clamp(1, 10)))
+            .read_timeout(Duration::from_secs(args.timeout.max(1)))
+            .user_agent(concat!("gigapi/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("no HTTP client can be made")?;
+        Ok(Self {
+            http,
+            base: base_url(host.as_deref().unwrap_or(HOST_DEFAULT))?,
+            database: database.unwrap_or_else(|| DATABASE_DEFAULT.to_owned()),
+            token: token.filter(|_| args.user.is_none()),
+            user: args.user.clone(),
+            retries: args.retries,
+            ids: Arc::new(SystemIds),
+        })
+    }
+
+    /// A request to `path` with the credentials on it.
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match (&self.token, self.user.as_ref().map(|user| user.expose())) {
+            (Some(token), _) => request.bearer_auth(token.expose()),
+            (None, Some(user)) => {
+                let (name, password) = user.split_once(':').unwrap_or((user, ""));
+                request.basic_auth(name, Some(password))
+            }
+            (None, None) => request,
+        }
+    }
+
+    /// Sends a request until it is answered with something other than "not now"; `build` makes each attempt.
+    async fn send(&self, build: impl Fn() -> RequestBuilder) -> Result<Response> {
+        let mut backoff = Backoff::new(self.ids.random().as_u128());
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let wait = match build().send().await {
+                Ok(response) if !is_transient(response.status()) => return Ok(response),
+                Ok(response) if attempts > self.retries => return Err(refusal(response).await),
+                Ok(response) => retry_after(response.headers()),
+                Err(error) if attempts > self.retries || error.is_builder() => {
+                    let reason = innermost(&error.without_url());
+                    bail!(
+                        "{} cannot be reached ({attempts} attempts): {reason}; is the server running there? \
+                         Name another with --host",
+                        self.base
+                    );
+                }
+                Err(_) => None,
+            };
+            tokio::time::sleep(backoff.next(wait)).await;
+        }
+    }
+
+    /// Asks in SQL; the answer is streamed in `format`.
+    pub(crate) async fn query(&self, sql: &str, format: &str) -> Result<Response> {
+        let asked = serde_json::json!({ "db": self.database, "q": sql, "format": format });
+        let response = self.send(|| self.request(Method::POST, "/api/v3/query_sql").json(&asked)).await?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(refusal(response).await),
+        }
+    }
+
+    /// Writes lines, with these parameters beside `db` and `accept_partial`. The lines that were not taken come
+    /// back, as far as the server names them.
+    pub(crate) async fn write(&self, parameters: &[(&str, &str)], body: Bytes) -> Result<Vec<BadLine>> {
+        let key = self.ids.random().simple().to_string();
+        let build = || {
+            self.request(Method::POST, "/api/v3/write_lp")
+                .query(&[("db", self.database.as_str()), ("accept_partial", "true")])
+                .query(parameters)
+                .header("Idempotency-Key", &key)
+                .header("Content-Type", "text/plain; charset=utf-8")
+                .body(body.clone())
+        };
+        let response = self.send(build).await?;
+        match response.status() {
+            status if status.is_success() => Ok(Vec::new()),
+            StatusCode::BAD_REQUEST => partial(response).await,
+            _ => Err(refusal(response).await),
+        }
+    }
+}
+
+/// The URL without a slash at its end, if it is one that can be reached.
+fn base_url(text: &str) -> Result<String> {
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let shown = gigapi_service::scrub_url(&text);
+    let url = reqwest::Url::parse(&text).with_context(|| format!("--host {shown:?} is not a URL"))?;
+    match url.scheme() {
+        "http" if url.username().is_empty() && url.password().is_none() => {
+            Ok(url.as_str().trim_end_matches('/').to_owned())
+        }
+        "http" => bail!("--host must not hold a password; use --user or --token"),
+        scheme => bail!(
+            "--host {shown:?} has the scheme {scheme}; this build speaks http only, put a TLS proxy in front of it"
+        ),
+    }
+}
+
+fn is_transient(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+    )
+}
+
+/// The cause that says most: the last one in the chain.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// What the servers of this protocol answer with.
+#[derive(Debug, Default, Deserialize)]
+struct ErrorBody {
+    error: Option<String>,
+    message: Option<String>,
+    #[serde(default)]
+    data: Vec<BadLine>,
+}
+
+/// The lines that a 400 names; an error if it names none, because then nothing was stored.
+async fn partial(response: Response) -> Result<Vec<BadLine>> {
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    let body: ErrorBody = serde_json::from_str(&text).unwrap_or_default();
+    let is_partial = body.error.as_deref().is_some_and(|error| error.contains("partial write"));
+    match is_partial && !body.data.is_empty() {
+        true => Ok(body.data),
+        false => Err(refused(status, &text)),
+    }
+}
+
+async fn refusal(response: Response) -> anyhow::Error {
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    refused(status, &text)
+}
+
+fn refused(status: StatusCode, text: &str) -> anyhow::Error {
+    anyhow!("the server refused the request with {status}: {}", message(text))
+}
+
+/// What an answer says, whatever its form.
+fn message(text: &str) -> String {
+    let body: ErrorBody = serde_json::from_str(text).unwrap_or_default();
+    let told = body.error.or(body.message).unwrap_or_else(|| text.trim().to_owned());
+    match told.is_empty() {
+        true => "no reason given".to_owned(),
+        false => told.chars().take(SHOWN_CHARS_MAX).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! Ends and beginnings: nothing acknowledged is lost, nothing is doubled.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use integration_tests::{Client, Server, ServerOptions};
+
+use crate::writing::server;
+
+/// The named places of the binary under test; a new one has to be listed here to be visited.
+const CRASH_POINTS: [&str; 11] = [
+    "wal:before-append",
+    "wal:before-sync",
+    "wal:after-sync",
+    "wal:after-apply",
+    "flush:before-upload",
+    "flush:after-upload",
+    "flush:before-commit",
+    "flush:after-commit",
+    "flush:after-release",
+    "wal:before-unlink",
+    "wal:after-unlink",
+];
+
+const CLIENTS: usize = 4;
+
+/// What one client did: rows `(client, seq, hash)`, each sent until it was acknowledged.
+#[derive(Default)]
+struct Written {
+    acknowledged: u64,
+}
+
+fn hash(client: usize, seq: u64) -> i64 {
+    let mixed = (client as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seq.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    i64::try_from(mixed >> 24).unwrap()
+}
+
+/// Writes rows until told to stop. A request whose fate is unknown is sent again with the same key until it
+/// is answered; the ledger file has a line, synced, before anything is sent and after it is acknowledged.
+async fn write_rows(number: usize, client: Client, ledger: std::path::PathBuf, stop: Arc<AtomicBool>, first: u64) -> Written {
+    let mut ledger = File::options().create(true).append(true).open(ledger).unwrap();
+    let mut note = |text: String| {
+        ledger.write_all(text.as_bytes()).unwrap();
+        ledger.sync_data().unwrap();
+    };
+    let mut seq = first;
+    let mut written = Written { acknowledged: first };
+    while !stop.load(Ordering::Relaxed) {
+        let count = 1 + seq % 7;
+        let lines: String = (seq..seq + count)
+            .map(|seq| format!("ledger,client=c{number} seq={seq}i,hash={}i\n", hash(number, seq)))
+            .collect();
+        let key = format!("c{number}-{seq}");
+        note(format!("sent {seq} {count}\n"));
+        loop {
+            let answer = client.post("/write?db=ledger&key=none", &[("Idempotency-Key", &key)], lines.clone()).await;
+            match answer {
+                Ok(answer) if answer.status == 204 => {
+                    note(format!("acknowledged {seq} {count}\n"));
+                    seq += count;
+                    written.acknowledged = seq;
+                    break;
+                }
+                Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.body),
+                // The server is down: the fate of the request is unknown until it is back.
+                Err(_) if stop.load(Ordering::Relaxed) => return written,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+    written
+}
+
+/// Every acknowledged row is there, once, with its own hash; nothing is there that was not sent.
+async fn check(client: &Client, written: &[Written], context: &str) {
+    let sql = "SELECT client, count(*) AS n, count(DISTINCT seq) AS seqs, max(seq) AS last, sum(hash) AS hashes \
+               FROM ledger GROUP BY client";
+    let rows = client.rows("ledger", sql).await.unwrap();
+    let number = |value: &serde_json::Value| -> i64 {
+        value.as_i64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
+    };
+    let by_client: HashMap<String, _> =
+        rows.iter().map(|row| (row["client"].as_str().unwrap().to_owned(), row)).collect();
+    for (index, written) in written.iter().enumerate() {
+        if written.acknowledged == 0 {
+            continue;
+        }
+        let row = by_client[&format!("c{index}")];
+        let (n, seqs, last) = (number(&row["n"]), number(&row["seqs"]), number(&row["last"]));
+        let acknowledged = i64::try_from(written.acknowledged).unwrap();
+        assert_eq!(n, seqs, "{context}: client {index} has doubled rows");
+        assert_eq!(n, last + 1, "{context}: client {index} has lost rows");
+        assert!(n >= acknowledged, "{context}: client {index} was acknowledged {acknowledged} rows and has {n}");
+        // At most the one request that was under way is beyond the acknowledged ones.
+        assert!(n <= acknowledged + 7, "{context}: client {index} has rows that were not sent");
+        let expected: i64 = (0..u64::try_from(n).unwrap()).map(|seq| hash(index, seq)).sum();
+        assert_eq!(number(&row["hashes"]), expected, "{context}: client {index} has changed rows");
+    }
+}
+
+fn options(root: &Path) -> ServerOptions {
+    ServerOptions::new(root).set("GIGAPI_SAVE_TIMEOUT_S", "0.05").set("LOGLEVEL", "warn")
+}
+
+/// Writes from several clients, lets `until` decide when the server goes, and checks after the restart.
+async fn cycle(
+    options: &ServerOptions,
+    crashing: Option<(&str, u32)>,
+    lifetime: Duration,
+    folder: &Path,
+    written: &mut Vec<Written>,
+) {
+    let mut starting = options.clone();
+    if let Some((place, count)) = crashing {
+        starting = starting.set("GIGAPI_CRASH_POINT", format!("{place}:{count}"));
+    }
+    let mut server = starting.spawn().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let tasks: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let first = written.get(number).map_or(0, |written| written.acknowledged);
+            let ledger = folder.join(format!("ledger-{number}"));
+            tokio::spawn(write_rows(number, server.client(), ledger, Arc::clone(&stop), first))
+        })
+        .collect();
+    match crashing {
+        Some((place, _)) => {
+            let status = server.until_ended().await.unwrap();
+            assert!(!status.success(), "the server did not die at {place}");
+        }
+        None => {
+            tokio::time::sleep(lifetime).await;
+            server.kill().unwrap();
+        }
+    }
+    let server = options.start().await.unwrap();
+    // Every client finishes what it had under way, so that its key decides.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stop.store(true, Ordering::Relaxed);
+    written.clear();
+    for task in tasks {
+        written.push(task.await.unwrap());
+    }
+    let context = crashing.map_or("kill -9".to_owned(), |(place, count)| format!("{place}:{count}"));
+    check(&server.client(), written, &context).await;
+    assert!(server.stop().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_at_every_named_place_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder.path().join("data"));
+    let mut written = Vec::new();
+    for place in CRASH_POINTS {
+        // Unlinking waits for a full segment, which these few rows do not make: it happens at the start,
+        // where the segment of the run before is released.
+        for count in [1, 2] {
+            if place.ends_with("unlink") && count > 1 {
+                continue;
+            }
+            cycle(&options, Some((place, count)), Duration::ZERO, folder.path(), &mut written).await;
+        }
+    }
+    assert!(written.iter().all(|written| written.acknowledged > 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_at_random_loses_and_doubles_nothing() {
+    let cycles: u32 = std::env::var("GIGAPI_KILL_CYCLES").ok().map_or(20, |text| text.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder.path().join("data"));
+    let mut written = Vec::new();
+    for number in 0..cycles {
+        // From right after the start to a few flushes later, without two equal ones in a row.
+        let lifetime = Duration::from_millis(u64::from(number * 37 % 400) + 20);
+        cycle(&options, None, lifetime, folder.path(), &mut written).await;
+    }
+    assert!(written.iter().all(|written| written.acknowledged > 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_drains_flushes_and_exits_with_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ServerOptions::new(&folder.path().join("data")).set("GIGAPI_SAVE_TIMEOUT_S", "3600");
+    let server = options.start().await.unwrap();
+    server.client().must_write("db", "m v=1i 1\nm v=2i 2").await.unwrap();
+    assert!(server.stop().await.unwrap().success());
+    let files = std::fs::read_dir(folder.path().join("data/db/m/date=1970-01-01/hour=00")).unwrap();
+    let parquet = files.filter(|file| {
+        file.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "parquet")
+    });
+    assert_eq!(parquet.count(), 1, "the buffer was not flushed");
+    let server = options.start().await.unwrap();
+    assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_folder_is_refused() {
+    let (folder, server) = server().await;
+    let mut second = ServerOptions::new(&folder.path().join("data")).spawn().unwrap();
+    let status = second.until_ended().await.unwrap();
+    assert!(!status.success());
+    let log = second.options().log();
+    assert!(log.contains("another process is writing to"), "{log}");
+    server.client().must_write("db", "m v=1i 1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_without_any_segment_goes_on_counting() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let options = ServerOptions::new(&root);
+    let server = options.start().await.unwrap();
+    server.client().must_write("db", "m v=1i 1").await.unwrap();
+    assert!(server.stop().await.unwrap().success());
+    for entry in std::fs::read_dir(root.join("_gigapi/wal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "wal") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let server = options.start().await.unwrap();
+    server.client().must_write("db", "m v=2i 2").await.unwrap();
+    assert!(server.stop().await.unwrap().success());
+    let server = options.start().await.unwrap();
+    assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_gone_stops_the_start_until_the_loss_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let options = ServerOptions::new(&root);
+    let server = options.start().await.unwrap();
+    server.client().must_write("db", "m v=1i 1").await.unwrap();
+    assert!(server.stop().await.unwrap().success());
+    std::fs::remove_dir_all(root.join("_gigapi/wal")).unwrap();
+    let mut refused = options.spawn().unwrap();
+    assert!(!refused.until_ended().await.unwrap().success());
+    assert!(refused.options().log().contains("GIGAPI_ACCEPT_WAL_LOSS"), "{}", refused.options().log());
+    let server = options.clone().set("GIGAPI_ACCEPT_WAL_LOSS", "true").start().await.unwrap();
+    assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 1.0);
+}
+
+/// A tmpfs of that size in a mount namespace of its own, then the server in it.
+fn on_small_disk(folder: &Path, mount: &str) -> ServerOptions {
+    let at = folder.join("data").join(mount);
+    std::fs::create_dir_all(&at).unwrap();
+    let script = format!("mount -t tmpfs -o size=8m tmpfs '{}' && exec \"$@\"", at.display());
+    let options = ServerOptions::new(&folder.join("data"));
+    options.through(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"])
+}
+
+async fn fills_up(server: &Server, path: &str) -> (u64, u16) {
+    let client = server.client();
+    let text = "x".repeat(100_000);
+    for row in 0..400_u64 {
+        let answer = client.post(path, &[], format!("m v=\"{text}{row}\",n={row}i {row}")).await.unwrap();
+        if answer.status != 204 {
+            return (row, answer.status);
+        }
+    }
+    panic!("the disk never filled up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_log_volume_answers_503_and_keeps_what_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = on_small_disk(folder.path(), "_gigapi/wal").set("GIGAPI_SAVE_TIMEOUT_S", "3600");
+    let server = options.start().await.unwrap();
+    let (acknowledged, status) = fills_up(&server, "/write?db=db").await;
+    assert_eq!(status, 503);
+    let count = server.client().number("db", "SELECT count(*) FROM m").await.unwrap();
+    assert_eq!(count, acknowledged as f64);
+    assert_eq!(server.client().get("/health").await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_layer_keeps_rows_in_the_log_and_resumes_when_there_is_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = on_small_disk(folder.path(), "db").set("GIGAPI_SAVE_TIMEOUT_S", "0.05");
+    let server = options.start().await.unwrap();
+    let client = server.client();
+    // Filled from inside the server's own namespace.
+    let filler = format!("/proc/{}/root{}/filler", server.pid(), folder.path().join("data/db").display());
+    let filled = std::fs::write(&filler, vec![1_u8; 16 << 20]);
+    assert!(filled.is_err(), "the small disk is not small");
+    for row in 0..20 {
+        client.must_write("db", format!("m v={row}i {row}")).await.unwrap();
+    }
+    let failures = async || client.metric("gigapi_flush_failures").await.unwrap_or(0.0);
+    while failures().await == 0.0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(client.number("db", "SELECT sum(v) FROM m").await.unwrap(), 190.0);
+    std::fs::remove_file(&filler).unwrap();
+    let answer = client.post("/write?db=db&durability=commit", &[], "m v=1000i 1000").await.unwrap();
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    assert_eq!(client.number("db", "SELECT sum(v) FROM m").await.unwrap(), 1190.0);
+}
