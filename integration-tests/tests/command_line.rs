@@ -29,13 +29,13 @@ fn wrong_settings_are_all_named_and_secrets_never_shown() {
 async fn lines_from_standard_input_are_written_and_bad_ones_named() {
     let (_folder, server) = server().await;
     let mut command = Command::new(binary().unwrap());
-    command.args(["write", "-d", "db", "--batch", "2"]).env("GIGAPI_HOST", server.url());
+    command.args(["write", "-d", "db", "--batch-lines", "2"]).env("GIGAPI_HOST", server.url());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"m v=1i 1\nm v=2i 2\nm v=3i 3\nm v= 4\nm v=5i 5\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(!output.status.success(), "a refused line is a failure");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("standard input:4: "), "{errors}");
+    assert!(errors.contains("<stdin>:4: "), "{errors}");
     assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 11.0);
 }
 

@@ -53,9 +53,24 @@ async fn public_data_answers_as_another_engine_does() {
     let root = folder.path().join("data");
     let server = ServerOptions::new(&root).set("GIGAPI_SAVE_TIMEOUT_S", "1").start().await.unwrap();
     let file = |name: &str| data.join(name).display().to_string();
-    run(&server, &["import", &file("seattle-weather.csv"), "--table", "weather", "--time", "date", "--tag", "weather", "--key"]);
-    run(&server, &["import", &file("flights-3m.parquet"), "--table", "flights", "--time", "date", "--tag", "origin,destination"]);
-    let quakes = ["--records", "features", "--time", "properties.time:ms", "--tag", "properties.net", "--skip", "properties.updated"];
+    run(
+        &server,
+        &["import", &file("seattle-weather.csv"), "--table", "weather", "--time", "date", "--tag", "weather", "--key"],
+    );
+    run(
+        &server,
+        &["import", &file("flights-3m.parquet"), "--table", "flights", "--time", "date", "--tag", "origin,destination"],
+    );
+    let quakes = [
+        "--records",
+        "features",
+        "--time",
+        "properties.time:ms",
+        "--tag",
+        "properties.net",
+        "--skip",
+        "properties.updated",
+    ];
     run(&server, &[&["import", &file("earthquakes.json"), "--table", "quakes"], &quakes[..]].concat());
     let questions = [
         "SELECT date_part('year', time) AS c0, sum(precipitation) AS c1, max(temp_max) AS c2 FROM weather GROUP BY 1 ORDER BY 1",
@@ -84,7 +99,8 @@ fn files(folder: &std::path::Path) -> usize {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        count += if path.is_dir() { files(&path) } else { usize::from(path.extension().is_some_and(|e| e == "parquet")) };
+        count +=
+            if path.is_dir() { files(&path) } else { usize::from(path.extension().is_some_and(|e| e == "parquet")) };
     }
     count
 }

@@ -42,7 +42,13 @@ fn hash(client: usize, seq: u64) -> i64 {
 
 /// Writes rows until told to stop. A request whose fate is unknown is sent again with the same key until it
 /// is answered; the ledger file has a line, synced, before anything is sent and after it is acknowledged.
-async fn write_rows(number: usize, client: Client, ledger: std::path::PathBuf, stop: Arc<AtomicBool>, first: u64) -> Written {
+async fn write_rows(
+    number: usize,
+    client: Client,
+    ledger: std::path::PathBuf,
+    stop: Arc<AtomicBool>,
+    first: u64,
+) -> Written {
     let mut ledger = File::options().create(true).append(true).open(ledger).unwrap();
     let mut note = |text: String| {
         ledger.write_all(text.as_bytes()).unwrap();
@@ -191,9 +197,8 @@ async fn sigterm_drains_flushes_and_exits_with_zero() {
     server.client().must_write("db", "m v=1i 1\nm v=2i 2").await.unwrap();
     assert!(server.stop().await.unwrap().success());
     let files = std::fs::read_dir(folder.path().join("data/db/m/date=1970-01-01/hour=00")).unwrap();
-    let parquet = files.filter(|file| {
-        file.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "parquet")
-    });
+    let parquet =
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "parquet"));
     assert_eq!(parquet.count(), 1, "the buffer was not flushed");
     let server = options.start().await.unwrap();
     assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 3.0);
@@ -247,12 +252,16 @@ async fn a_log_that_is_gone_stops_the_start_until_the_loss_is_accepted() {
     assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 1.0);
 }
 
-/// A tmpfs of that size in a mount namespace of its own, then the server in it.
-fn on_small_disk(folder: &Path, mount: &str) -> ServerOptions {
-    let at = folder.join("data").join(mount);
-    std::fs::create_dir_all(&at).unwrap();
-    let script = format!("mount -t tmpfs -o size=8m tmpfs '{}' && exec \"$@\"", at.display());
-    let options = ServerOptions::new(&folder.join("data"));
+/// Small file systems in a mount namespace of the server's own: one for the data folder, one for the log.
+fn on_small_disks(folder: &Path, data: &str, log: &str) -> ServerOptions {
+    let root = folder.join("data");
+    std::fs::create_dir_all(&root).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size={data} tmpfs '{0}' && mkdir -p '{0}/_gigapi/wal' && \
+         mount -t tmpfs -o size={log} tmpfs '{0}/_gigapi/wal' && exec \"$@\"",
+        root.display()
+    );
+    let options = ServerOptions::new(&root);
     options.through(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"])
 }
 
@@ -271,7 +280,7 @@ async fn fills_up(server: &Server, path: &str) -> (u64, u16) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_log_volume_answers_503_and_keeps_what_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let options = on_small_disk(folder.path(), "_gigapi/wal").set("GIGAPI_SAVE_TIMEOUT_S", "3600");
+    let options = on_small_disks(folder.path(), "256m", "8m").set("GIGAPI_SAVE_TIMEOUT_S", "3600");
     let server = options.start().await.unwrap();
     let (acknowledged, status) = fills_up(&server, "/write?db=db").await;
     assert_eq!(status, 503);
@@ -283,12 +292,13 @@ async fn a_full_log_volume_answers_503_and_keeps_what_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_layer_keeps_rows_in_the_log_and_resumes_when_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
-    let options = on_small_disk(folder.path(), "db").set("GIGAPI_SAVE_TIMEOUT_S", "0.05");
+    let options = on_small_disks(folder.path(), "16m", "64m").set("GIGAPI_SAVE_TIMEOUT_S", "0.05");
     let server = options.start().await.unwrap();
     let client = server.client();
+    client.must_write("db", "m v=0i 1").await.unwrap();
     // Filled from inside the server's own namespace.
-    let filler = format!("/proc/{}/root{}/filler", server.pid(), folder.path().join("data/db").display());
-    let filled = std::fs::write(&filler, vec![1_u8; 16 << 20]);
+    let filler = format!("/proc/{}/root{}/filler", server.pid(), folder.path().join("data").display());
+    let filled = std::fs::write(&filler, vec![1_u8; 32 << 20]);
     assert!(filled.is_err(), "the small disk is not small");
     for row in 0..20 {
         client.must_write("db", format!("m v={row}i {row}")).await.unwrap();

@@ -30,7 +30,7 @@ pub(crate) struct ConnectArgs {
     /// The server's URL [env: GIGAPI_HOST or INFLUXDB3_HOST_URL; default: http://127.0.0.1:7971]
     #[arg(long, short = 'H', value_name = "URL")]
     pub(crate) host: Option<String>,
-    /// The database [env: INFLUXDB3_DATABASE_NAME; default: default]
+    /// The database [env: GIGAPI_DATABASE or INFLUXDB3_DATABASE_NAME; default: default]
     #[arg(long, short = 'd', value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// A bearer token [env: INFLUXDB3_AUTH_TOKEN]
@@ -79,7 +79,11 @@ impl Client {
     pub(crate) fn new(args: &ConnectArgs) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let host = args.host.clone().or_else(|| variable("GIGAPI_HOST")).or_else(|| variable("INFLUXDB3_HOST_URL"));
-        let database = args.database.clone().or_else(|| variable("INFLUXDB3_DATABASE_NAME"));
+        let database = args
+            .database
+            .clone()
+            .or_else(|| variable("GIGAPI_DATABASE"))
+            .or_else(|| variable("INFLUXDB3_DATABASE_NAME"));
         let token = args.token.clone().or_else(|| variable("INFLUXDB3_AUTH_TOKEN").map(Secret::new));
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(args.timeout.clamp(1, 10)))
@@ -185,7 +189,10 @@ fn base_url(text: &str) -> Result<String> {
 fn is_transient(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
     )
 }
 
@@ -240,4 +247,4 @@ fn message(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

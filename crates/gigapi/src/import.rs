@@ -5,19 +5,20 @@
 
 mod lines;
 mod plan;
+mod shape;
 mod source;
+mod time;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use arrow::array::RecordBatch;
-use bytes::Bytes;
 use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::client::{Client, ConnectArgs};
-use crate::send::{Batch, progress, send};
+use crate::send::{Batch, Origin, progress, send};
+use lines::{LeftOut, encode};
 use plan::Plan;
 use source::Source;
 
@@ -44,7 +45,7 @@ pub(crate) struct ImportArgs {
     /// Columns that identify a row's series.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     tag: Vec<String>,
-    /// Columns that are left out.
+    /// Columns that are left out; the name of an object or a list leaves out all that is in it.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     skip: Vec<String>,
     /// Let a row replace an earlier one of the same tags and time.
@@ -62,7 +63,9 @@ pub(crate) async fn run(args: ImportArgs) -> Result<ExitCode> {
     let client = Client::new(&args.connect)?;
     let mut sources = Vec::new();
     for file in &args.files {
-        sources.push(Source::open(file, args.records.as_deref()).with_context(|| format!("cannot read {}", file.display()))?);
+        sources.push(
+            Source::open(file, args.records.as_deref(), &args.skip).with_context(|| format!("cannot read {}", file.display()))?,
+        );
     }
     let first = sources.first().context("no files")?;
     let plan = Plan::new(&args, &first.schema)?;
@@ -82,66 +85,59 @@ pub(crate) async fn run(args: ImportArgs) -> Result<ExitCode> {
     let names: Vec<String> = args.files.iter().map(|file| file.display().to_string()).collect();
     let reading = tokio::task::spawn_blocking(move || read_all(sources, &names, &plan, &batches));
     let sent = send(&client, inbox, parameters, parallel, &bar).await?;
-    let without_time = reading.await?;
+    let left_out = reading.await?;
     println!("{}", sent.summary());
-    if without_time > 0 {
-        println!("{without_time} rows have no readable time and were left out");
+    if let Some(reasons) = left_out.reasons() {
+        println!("{reasons}");
     }
-    Ok(if sent.refused == 0 && without_time == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if sent.refused == 0 && left_out.rows() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Turns all rows into batches; answers how many had no time.
-fn read_all(sources: Vec<Source>, names: &[String], plan: &Plan, batches: &mpsc::Sender<Result<Batch>>) -> u64 {
-    let mut without_time = 0;
+/// Turns all rows into batches; answers which could not be.
+fn read_all(sources: Vec<Source>, names: &[String], plan: &Plan, batches: &mpsc::Sender<Result<Batch>>) -> LeftOut {
+    let mut left_out = LeftOut::default();
     for (source, name) in sources.into_iter().zip(names) {
-        let mut row = 1_u64;
-        let mut accounted = 0;
-        for batch in source.batches {
-            let made = batch.and_then(|batch| {
-                let share = source.bytes * batch.num_rows() as u64 / source.rows.max(1);
-                cut(&batch, plan, share)
-            });
-            match made {
-                Ok(pieces) => {
-                    for (lines, rows, missing, share) in pieces {
-                        without_time += missing;
-                        accounted += share;
-                        let body = Bytes::from(lines);
-                        let batch = Batch {
-                            body,
-                            lines: rows - missing,
-                            source_bytes: share.min(source.bytes.saturating_sub(accounted - share)),
-                            source: name.clone(),
-                            first_line: row,
-                        };
-                        row += rows;
-                        if !batch.body.is_empty() && batches.blocking_send(Ok(batch)).is_err() {
-                            return without_time;
-                        }
-                    }
-                }
-                Err(error) => {
-                    // A receiver that is gone has met an error of its own.
-                    let _ = batches.blocking_send(Err(error.context(format!("in {name}"))));
-                    return without_time;
-                }
+        if let Err(error) = read_source(source, name, plan, batches, &mut left_out) {
+            // A receiver that is gone has met an error of its own.
+            let _ = batches.blocking_send(Err(error.context(format!("in {name}"))));
+            break;
+        }
+        if batches.is_closed() {
+            break;
+        }
+    }
+    left_out
+}
+
+fn read_source(
+    source: Source,
+    name: &str,
+    plan: &Plan,
+    batches: &mpsc::Sender<Result<Batch>>,
+    left_out: &mut LeftOut,
+) -> Result<()> {
+    let mut row = 1_u64;
+    for batch in source.batches {
+        let batch = batch?;
+        for start in (0..batch.num_rows()).step_by(ROWS_PER_REQUEST) {
+            let rows = ROWS_PER_REQUEST.min(batch.num_rows() - start);
+            let encoded = encode(&batch.slice(start, rows), plan, row, left_out)?;
+            row += rows as u64;
+            let piece = Batch {
+                lines: encoded.rows.len() as u64,
+                body: encoded.body.into(),
+                // Text files say nothing of where a row ends, so each row counts alike.
+                source_bytes: source.bytes * rows as u64 / source.rows,
+                source: name.to_owned(),
+                origin: Origin::Rows(encoded.rows),
+            };
+            if piece.lines > 0 && batches.blocking_send(Ok(piece)).is_err() {
+                return Ok(());
             }
         }
     }
-    without_time
+    Ok(())
 }
 
-type Piece = (Vec<u8>, u64, u64, u64);
-
-/// Line protocol of a batch in pieces of one request: lines, rows, rows without time, share of the source.
-fn cut(batch: &RecordBatch, plan: &Plan, bytes: u64) -> Result<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    while start < batch.num_rows() {
-        let rows = ROWS_PER_REQUEST.min(batch.num_rows() - start);
-        let (lines, missing) = lines::encode(&batch.slice(start, rows), plan)?;
-        pieces.push((lines, rows as u64, missing, bytes * rows as u64 / batch.num_rows().max(1) as u64));
-        start += rows;
-    }
-    Ok(pieces)
-}
+#[cfg(test)]
+mod tests;

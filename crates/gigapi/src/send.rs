@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,9 +22,32 @@ pub(crate) struct Batch {
     pub(crate) lines: u64,
     /// Bytes of the source that the batch came from.
     pub(crate) source_bytes: u64,
-    /// Where the batch begins: a file's name and the number of its first line.
+    /// The file's name.
     pub(crate) source: String,
-    pub(crate) first_line: u64,
+    pub(crate) origin: Origin,
+}
+
+/// Where in its source a batch's lines come from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// They are the source's lines from this one on.
+    Line(u64),
+    /// They were made from rows: for each the line of the body on which it begins, and the row; both from 1.
+    Rows(Vec<(u64, u64)>),
+}
+
+impl Batch {
+    /// The place in the source of a line of the body, from 1.
+    fn place(&self, line: u64) -> String {
+        match &self.origin {
+            Origin::Line(first) => format!("{}:{}", self.source, first + line.saturating_sub(1)),
+            Origin::Rows(rows) => {
+                let after = rows.partition_point(|(begins, _)| *begins <= line);
+                let row = after.checked_sub(1).and_then(|index| rows.get(index)).map_or(0, |(_, row)| *row);
+                format!("{}: row {row}", self.source)
+            }
+        }
+    }
 }
 
 /// How much was sent.
@@ -67,7 +90,8 @@ pub(crate) async fn send(
             async move {
                 let batch = batch?;
                 let pairs: Vec<(&str, &str)> = parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                let bad = client.write(&pairs, batch.body.clone()).await?;
+                let written = client.write(&pairs, batch.body.clone()).await;
+                let bad = written.with_context(|| format!("{} rows from {} on were not written", batch.lines, batch.place(1)))?;
                 anyhow::Ok((batch, bad))
             }
         })
@@ -76,7 +100,13 @@ pub(crate) async fn send(
     let mut sent = Sent::default();
     let mut shown = 0;
     while let Some(answer) = answers.next().await {
-        let (batch, bad) = answer?;
+        let (batch, bad) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                bar.finish_and_clear();
+                return Err(error.context(format!("stopped after {} rows", sent.rows)));
+            }
+        };
         sent.refused += bad.len() as u64;
         sent.rows += batch.lines.saturating_sub(bad.len() as u64);
         sent.bytes += batch.body.len() as u64;
@@ -84,8 +114,7 @@ pub(crate) async fn send(
         bar.set_message(format!("{} rows", sent.rows));
         for line in &bad {
             if shown < SHOWN_MAX {
-                let number = batch.first_line + line.number - 1;
-                bar.suspend(|| eprintln!("{}:{number}: {}", batch.source, line.message));
+                bar.suspend(|| eprintln!("{}: {}", batch.place(line.number), line.message));
             }
             shown += 1;
         }

@@ -26,8 +26,8 @@ use crate::unflushed::WriterRows;
 /// Where queries go in the seed's examples; opened beside the default port if it is free.
 const SECOND_QUERY_PORT: u16 = 7972;
 
-/// Descriptors beyond the connections are for data files, segments and the catalog.
-const OPEN_FILES_WANTED: u64 = 65_536;
+/// Descriptors beyond the connections: data files, segments and the catalog.
+const OPEN_FILES_WANTED: u64 = 8_192;
 
 pub(crate) fn serve(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
     let loaded = args.load()?;
@@ -35,8 +35,7 @@ pub(crate) fn serve(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    // Connections, and the files of many queries at once.
-    raise_open_files_limit(OPEN_FILES_WANTED);
+    raise_open_files_limit(loaded.settings.http.connections_max as u64 + OPEN_FILES_WANTED);
     let runtime = Runtime::new().context("cannot start the runtime")?;
     // Queries have threads of their own, so that a wide one does not hold up writes.
     let queries = tokio::runtime::Builder::new_multi_thread()
@@ -161,9 +160,8 @@ fn routes(
         endpoints.extend(WRITE_ENDPOINTS);
     }
     if settings.mode.reads() {
-        let unflushed = writer.map(|writer| {
-            Arc::new(WriterRows { writer: writer.id(), buffer: writer.buffer() }) as Arc<dyn Unflushed>
-        });
+        let unflushed = writer
+            .map(|writer| Arc::new(WriterRows { writer: writer.id(), buffer: writer.buffer() }) as Arc<dyn Unflushed>);
         let querier = QuerierComponents {
             catalog: Arc::clone(&components.catalog),
             store: components.layers.front(),
@@ -179,12 +177,7 @@ fn routes(
     Ok(Routes { router, endpoints })
 }
 
-fn wrapping(
-    components: &Components,
-    settings: &Settings,
-    metrics: HttpMetrics,
-    endpoints: Vec<&'static str>,
-) -> Shell {
+fn wrapping(components: &Components, settings: &Settings, metrics: HttpMetrics, endpoints: Vec<&'static str>) -> Shell {
     let auth = Arc::new(Authenticator::new(&settings.auth));
     Shell { ids: RequestIds::new(components.ids.as_ref()), auth, metrics, endpoints: endpoints.into() }
 }
@@ -207,7 +200,9 @@ fn announce(listener: &TcpListener, settings: &Settings) {
     let root = std::fs::canonicalize(&settings.root).unwrap_or_else(|_| settings.root.clone());
     println!("GigAPI {} keeps its data in {}", env!("CARGO_PKG_VERSION"), root.display());
     if settings.mode.writes() {
-        println!("  write:  curl -i 'http://{address}/write?db=mydb' --data-binary 'weather,city=Oslo temperature=3.5'");
+        println!(
+            "  write:  curl -i 'http://{address}/write?db=mydb' --data-binary 'weather,city=Oslo temperature=3.5'"
+        );
     }
     if settings.mode.reads() {
         println!(

@@ -15,7 +15,7 @@ use gigapi_writer::line_protocol::{Precision, cut_lines};
 use tokio::sync::mpsc;
 
 use crate::client::{Client, ConnectArgs};
-use crate::send::{Batch, progress, send};
+use crate::send::{Batch, Origin, progress, send};
 
 /// A line that is longer than this is sent as it is, for the server to refuse.
 const TORN_LINE_BYTES_MAX: usize = 16 << 20;
@@ -134,7 +134,8 @@ fn read_lines(
         let newlines = body.iter().filter(|&&byte| byte == b'\n').count() as u64;
         if cut.points > 0 {
             let (lines, source_bytes) = (cut.points as u64, cut.bytes as u64);
-            let batch = Batch { body, lines, source_bytes, source: name.to_owned(), first_line };
+            let origin = Origin::Line(first_line);
+            let batch = Batch { body, lines, source_bytes, source: name.to_owned(), origin };
             if outlet.blocking_send(Ok(batch)).is_err() {
                 return Ok(());
             }

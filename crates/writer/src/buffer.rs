@@ -60,10 +60,9 @@ impl ViewChunk {
     /// From the earliest to the latest row.
     pub fn range(&self) -> TimeRange {
         let ranges = self.parts.iter().map(|part| part.range());
-        ranges.reduce(|a, b| TimeRange::new(a.min.min(b.min), a.max.max(b.max))).unwrap_or(TimeRange::new(
-            gigapi_model::Timestamp::MAX,
-            gigapi_model::Timestamp::MIN,
-        ))
+        ranges
+            .reduce(|a, b| TimeRange::new(a.min.min(b.min), a.max.max(b.max)))
+            .unwrap_or(TimeRange::new(gigapi_model::Timestamp::MAX, gigapi_model::Timestamp::MIN))
     }
 }
 

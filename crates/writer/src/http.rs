@@ -86,12 +86,7 @@ async fn answer(
     }
 }
 
-async fn take(
-    shared: &Shared,
-    dialect: Dialect,
-    database: Option<String>,
-    request: Request,
-) -> Result<(), ApiError> {
+async fn take(shared: &Shared, dialect: Dialect, database: Option<String>, request: Request) -> Result<(), ApiError> {
     let rejected = |error: &ApiError| {
         let cause = match error.kind() {
             ErrorKind::Busy => Cause::Busy,
@@ -166,4 +161,3 @@ fn describe(lines: &[RefusedLine]) -> String {
     let each: Vec<_> = lines.iter().map(|line| format!("line {}: {}", line.line_number, line.error_message)).collect();
     each.join("; ")
 }
-

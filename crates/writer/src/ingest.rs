@@ -205,7 +205,10 @@ impl Ingest {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(last.map_or_else(|| WriteError::busy("the table's definition keeps changing; send again".to_owned()), Into::into))
+        Err(last.map_or_else(
+            || WriteError::busy("the table's definition keeps changing; send again".to_owned()),
+            Into::into,
+        ))
     }
 
     /// Puts the rows into the log and waits as long as the durability asks for.
@@ -268,7 +271,10 @@ async fn on_cpu<T: Send + 'static>(inline: bool, work: impl FnOnce() -> T + Send
 }
 
 /// The record that goes with an answered key.
-fn idempotency_record(answered: Option<(String, gigapi_model::Timestamp)>, outcome: &Outcome) -> Option<IdempotencyRecord> {
+fn idempotency_record(
+    answered: Option<(String, gigapi_model::Timestamp)>,
+    outcome: &Outcome,
+) -> Option<IdempotencyRecord> {
     answered.map(|(key, received_at)| IdempotencyRecord { key, received_at, answer: outcome.encode() })
 }
 
@@ -276,4 +282,3 @@ fn idempotency_record(answered: Option<(String, gigapi_model::Timestamp)>, outco
 fn encode(idempotency: Option<&IdempotencyRecord>, tables: &[(TableId, Arc<gigapi_rows::Part>)]) -> Vec<u8> {
     WriteRecord::encode(idempotency, tables.iter().map(|(table, part)| (*table, part.as_ref())))
 }
-

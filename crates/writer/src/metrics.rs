@@ -114,7 +114,11 @@ impl Metrics {
     fn register_requests(&self, r: &mut Registry) {
         r.register("write_rows_accepted", "Rows that were acknowledged", self.rows_accepted.clone());
         r.register("write_rows_rejected", "Rows that were refused as bad input", self.rows_rejected.clone());
-        r.register("write_bytes_accepted", "Bytes of line protocol of acknowledged requests", self.bytes_accepted.clone());
+        r.register(
+            "write_bytes_accepted",
+            "Bytes of line protocol of acknowledged requests",
+            self.bytes_accepted.clone(),
+        );
         r.register(
             "write_requests_rejected",
             "Write requests that stored nothing, by cause",
@@ -147,10 +151,18 @@ impl Metrics {
         r.register("flush_commit_seconds", "Time to commit a flush to the catalog", self.commit_seconds.clone());
         r.register("flush_failures", "Flushes of a table that failed and are tried again", self.flush_failures.clone());
         r.register("flush_rows", "Rows in committed files", self.rows_committed.clone());
-        r.register("flush_rows_overwritten", "Rows that a later write replaced before their flush", self.rows_overwritten.clone());
+        r.register(
+            "flush_rows_overwritten",
+            "Rows that a later write replaced before their flush",
+            self.rows_overwritten.clone(),
+        );
         r.register("flush_rows_dropped", "Rows that went because their table was dropped", self.rows_dropped.clone());
         r.register("flush_files", "Committed files", self.files_committed.clone());
         r.register("flush_bytes", "Bytes of committed files", self.bytes_committed.clone());
-        r.register("catalog_table_version_max", "Highest table version that a commit made", self.catalog_version.clone());
+        r.register(
+            "catalog_table_version_max",
+            "Highest table version that a commit made",
+            self.catalog_version.clone(),
+        );
     }
 }

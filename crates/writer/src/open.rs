@@ -69,8 +69,13 @@ pub enum OpenError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The log is gone while the catalog remembers a writer.
-    #[error("the write-ahead log in {0} is gone: acknowledged rows may be lost. Bring the volume back, or accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true")]
+    #[error(
+        "the write-ahead log in {0} is gone: acknowledged rows may be lost. Bring the volume back, or accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true"
+    )]
     WalLost(PathBuf),
+    /// Another process opened this log later.
+    #[error("another process took over the write-ahead log in {0}; this one stops, its rows are in the log")]
+    Fenced(PathBuf),
     /// The log cannot be read.
     #[error("the write-ahead log in {path} cannot be read: {source}")]
     Replay {
@@ -91,7 +96,7 @@ impl OpenError {
     /// What the caller does next.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Folder(_) | Self::WalLost(_) => ErrorKind::Conflict,
+            Self::Folder(_) | Self::WalLost(_) | Self::Fenced(_) => ErrorKind::Conflict,
             Self::Replay { .. } => ErrorKind::Corrupt,
             Self::Catalog(error) => error.kind(),
             Self::Start(_) => ErrorKind::Internal,
@@ -140,11 +145,8 @@ impl Writer {
         adopt_unknown(catalog.as_ref(), &replayed.definitions).await?;
         let damaged = report_damage(&replayed.replay, &options, &components.readiness, &metrics);
         let flush_now = Arc::new(Notify::new());
-        let apply = ApplyToBuffer {
-            buffer: Arc::clone(&buffer),
-            keys: Arc::clone(&keys),
-            flush_now: Arc::clone(&flush_now),
-        };
+        let apply =
+            ApplyToBuffer { buffer: Arc::clone(&buffer), keys: Arc::clone(&keys), flush_now: Arc::clone(&flush_now) };
         let status = Arc::new(LogStatus::new(metrics.wal_sync_seconds.clone()));
         let log_options = log_options(folder.writer(), &session, &replayed.replay);
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
@@ -167,15 +169,8 @@ impl Writer {
             flush_now: Arc::clone(&flush_now),
             fenced,
         });
-        let ingest = Ingest {
-            options: ingest_options(&options),
-            clock: components.clock,
-            tables,
-            buffer,
-            keys,
-            log,
-            flush_now,
-        };
+        let ingest =
+            Ingest { options: ingest_options(&options), clock: components.clock, tables, buffer, keys, log, flush_now };
         drop(starting);
         Ok(Self {
             ingest: Arc::new(ingest),
@@ -236,7 +231,8 @@ impl Writer {
                 }
                 Err(panic) => Err(OpenError::Start(format!("flushing ended by a panic: {panic}"))),
             },
-            _ = fenced.wait_for(|fenced| *fenced) => Err(OpenError::Folder(FolderError::Locked(_folder.path().to_owned()))),
+            // A flusher that ended drops its sender, which is no fence.
+            Ok(_) = fenced.wait_for(|fenced| *fenced) => Err(OpenError::Fenced(_folder.path().to_owned())),
         };
         publishing.abort();
         gauges.abort();
@@ -335,7 +331,9 @@ async fn adopt_unknown(catalog: &dyn Catalog, definitions: &HashMap<TableId, Tab
         tracing::warn!(%database, %table, "the catalog lost this definition; the write-ahead log has it");
         if let Err(error) = catalog.adopt(definition).await {
             match error.kind() {
-                ErrorKind::Conflict | ErrorKind::NotFound => tracing::error!(%database, %table, %error, "it cannot be restored"),
+                ErrorKind::Conflict | ErrorKind::NotFound => {
+                    tracing::error!(%database, %table, %error, "it cannot be restored")
+                }
                 _ => return Err(error.into()),
             }
         }
@@ -352,7 +350,9 @@ fn report_damage(replay: &Replay, options: &WriterOptions, readiness: &Readiness
     let must_accept = !replay.damage.is_empty() && !options.settings.accept_wal_loss;
     must_accept.then(|| {
         let first = replay.damage.first().map_or("", String::as_str);
-        let message = format!("the write-ahead log is damaged: {first}; accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true and start again");
+        let message = format!(
+            "the write-ahead log is damaged: {first}; accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true and start again"
+        );
         readiness.block("recovering", message)
     })
 }

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use gigapi_catalog::{Catalog, Definition, EmbeddedCatalog, Limits};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
-    DatabaseName, Ids, LayerName, Level, NewColumn, NewFile, SequenceRange, SystemClock, SystemIds, TableKey, TableName,
-    TimeRange, Timestamp, WriterId,
+    DatabaseName, Ids, LayerName, Level, NewColumn, NewFile, SequenceRange, SystemClock, SystemIds, TableKey,
+    TableName, TimeRange, Timestamp, WriterId,
 };
 use integration_tests::{Server, ServerOptions};
 use tokio::time::Instant;
@@ -55,9 +55,7 @@ struct Bodies {
 }
 
 fn bodies(count: usize) -> Bodies {
-    let fields = [
-        "user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice",
-    ];
+    let fields = ["user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice"];
     let regions = ["us-east-1", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-1", "sa-east-1"];
     let mut values = vec![[50_i64; 10]; HOSTS];
     let mut seed = 42_u64;
@@ -115,7 +113,8 @@ fn exchange(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> Result<u16> {
         answer.extend_from_slice(&piece[..read]);
         if let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
+            let length =
+                head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
             let length: usize = length.unwrap_or(0);
             if answer.len() >= end + 4 + length {
                 return head.split(' ').nth(1).context("no status")?.parse().context("no status");
@@ -185,7 +184,11 @@ async fn ingest() -> Result<()> {
     let client = server.client();
     let millions = rows_wanted as f64 / 1e6;
     println!("ingest: {rows_wanted} rows of 10 tags and 10 integers, 4 connections, durability wal");
-    println!("  {:>12.0} rows/s  {:.0} MB/s of line protocol", rows_wanted as f64 / seconds, bytes.load(Ordering::Relaxed) as f64 / 1e6 / seconds);
+    println!(
+        "  {:>12.0} rows/s  {:.0} MB/s of line protocol",
+        rows_wanted as f64 / seconds,
+        bytes.load(Ordering::Relaxed) as f64 / 1e6 / seconds
+    );
     println!("  {:>12.2} ms ack p50  {:.2} ms p99", percentile(&times, 0.5), percentile(&times, 0.99));
     println!("  {:>12.2} CPU s per million rows (server)", (server.cpu_seconds()? - cpu_before) / millions);
     println!("  {:>12.0} MiB resident at most", watched as f64 / f64::from(1 << 20));
@@ -339,11 +342,15 @@ async fn fill_catalog(folder: &Path, files: u64) -> Result<()> {
     let catalog = EmbeddedCatalog::open(folder, Arc::clone(&clock), Arc::clone(&ids), Limits::default())?;
     let writer = WriterId::from_uuid(ids.random());
     let session = catalog.open_writer(writer).await?;
-    let column = |name: &str, column_type, role| anyhow::Ok(NewColumn { name: ColumnName::new(name)?, column_type, role });
+    let column =
+        |name: &str, column_type, role| anyhow::Ok(NewColumn { name: ColumnName::new(name)?, column_type, role });
     let definition = Definition {
         database: DatabaseName::new("bench")?,
         table: TableName::new("many")?,
-        columns: vec![column("host", ColumnType::String, ColumnRole::Tag)?, column("v", ColumnType::Float, ColumnRole::Field)?],
+        columns: vec![
+            column("host", ColumnType::String, ColumnRole::Tag)?,
+            column("v", ColumnType::Float, ColumnRole::Field)?,
+        ],
         key: TableKey::Tags,
     };
     let table = catalog.define(definition).await?;

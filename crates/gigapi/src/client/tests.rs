@@ -27,17 +27,14 @@ async fn server(answers: Vec<&'static str>) -> (String, Arc<Mutex<Vec<String>>>)
     (url, asked)
 }
 
-fn client(host: &str) -> Client {
+/// Arguments that name a database and a user.
+pub(crate) fn connect_args() -> ConnectArgs {
     let user = Some(Secret::new("ann:pa:ss"));
-    let args = ConnectArgs {
-        host: Some(host.to_owned()),
-        database: Some("my db".to_owned()),
-        token: None,
-        user,
-        retries: 3,
-        timeout: 5,
-    };
-    Client::new(&args).unwrap()
+    ConnectArgs { host: None, database: Some("my db".to_owned()), token: None, user, retries: 3, timeout: 5 }
+}
+
+fn client(host: &str) -> Client {
+    Client::new(&ConnectArgs { host: Some(host.to_owned()), ..connect_args() }).unwrap()
 }
 
 const BUSY: &str = "HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -57,7 +54,10 @@ async fn a_write_is_repeated_under_one_key_until_the_server_takes_it() {
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 3);
     for request in asked.iter() {
-        assert!(request.starts_with("POST /api/v3/write_lp?db=my+db&accept_partial=true&precision=s HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.starts_with("POST /api/v3/write_lp?db=my+db&accept_partial=true&precision=s HTTP/1.1\r\n"),
+            "{request}"
+        );
         assert!(request.ends_with("m f=1 END"));
         assert_eq!(header(request, "idempotency-key"), header(&asked[0], "idempotency-key"));
         assert_eq!(header(request, "authorization"), "Basic YW5uOnBhOnNz");
@@ -93,7 +93,9 @@ async fn a_server_that_stays_busy_or_away_is_given_up() {
 fn hosts_are_checked_and_passwords_in_them_are_not_shown() {
     assert_eq!(base_url("127.0.0.1:7971").unwrap(), "http://127.0.0.1:7971");
     assert_eq!(base_url("http://x/gigapi/").unwrap(), "http://x/gigapi");
-    for (host, part) in [("https://x", "http only"), ("http://u:canary@x", "must not hold a password"), ("http://[x", "is not a URL")] {
+    for (host, part) in
+        [("https://x", "http only"), ("http://u:canary@x", "must not hold a password"), ("http://[x", "is not a URL")]
+    {
         let error = format!("{:#}", base_url(host).unwrap_err());
         assert!(error.contains(part) && !error.contains("canary"), "{error}");
     }

@@ -3,46 +3,18 @@
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Schema};
 use comfy_table::Table;
-use gigapi_model::TIME_COLUMN;
+use gigapi_model::{ColumnName, TIME_COLUMN, TableName};
 
 use super::ImportArgs;
 use super::lines::{escape_key, escape_measurement};
-
-/// How a time is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TimeFormat {
-    /// By what the value looks like.
-    Auto,
-    /// `2026-01-31T07:00:00Z`, also without zone or with a space.
-    Rfc3339,
-    /// `2026-01-31`.
-    Date,
-    /// Counted since 1970, in units of so many nanoseconds.
-    Epoch(i64),
-    /// As `strftime` describes it.
-    Pattern(String),
-}
-
-impl TimeFormat {
-    fn parse(text: &str) -> Self {
-        match text {
-            "" | "auto" => Self::Auto,
-            "rfc3339" => Self::Rfc3339,
-            "date" => Self::Date,
-            "s" => Self::Epoch(1_000_000_000),
-            "ms" => Self::Epoch(1_000_000),
-            "us" => Self::Epoch(1_000),
-            "ns" => Self::Epoch(1),
-            pattern => Self::Pattern(pattern.to_owned()),
-        }
-    }
-}
+use super::time::TimeFormat;
 
 /// A column that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sent {
     /// Its place in the batches.
     pub(super) index: usize,
+    pub(super) name: String,
     /// Its name, escaped, with `=` behind it.
     pub(super) key: Vec<u8>,
 }
@@ -67,9 +39,11 @@ impl Plan {
             _ => (args.time.as_str(), ""),
         };
         let index = find(schema, time).context("--time")?;
-        for name in args.tag.iter().chain(&args.skip) {
-            find(schema, name).context("--tag or --skip")?;
+        for (flag, names) in [("--tag", &args.tag), ("--skip", &args.skip)] {
+            names.iter().try_for_each(|name| find(schema, name).map(|_| ()).context(flag))?;
         }
+        TableName::new(&args.table).context("--table")?;
+        check_name(&args.table)?;
         let mut plan = Self {
             measurement: escape_measurement(&args.table),
             time: index,
@@ -80,6 +54,9 @@ impl Plan {
         };
         for (index, field) in schema.fields().iter().enumerate() {
             let name = field.name();
+            if schema.fields().iter().take(index).any(|other| other.name() == name) {
+                bail!("two columns are called {name}; rename one of them");
+            }
             let role = if index == plan.time {
                 "time"
             } else if args.skip.contains(name) || matches!(field.data_type(), DataType::Null) {
@@ -87,7 +64,9 @@ impl Plan {
             } else if name == TIME_COLUMN {
                 bail!("column {TIME_COLUMN} is not the time; leave it out with --skip {TIME_COLUMN}");
             } else {
-                let sent = Sent { index, key: escape_key(name) };
+                ColumnName::new(name).with_context(|| format!("leave the column out with --skip {name:?}"))?;
+                check_name(name)?;
+                let sent = Sent { index, name: name.clone(), key: escape_key(name) };
                 if args.tag.contains(name) {
                     plan.tags.push(sent);
                     "tag"
@@ -95,7 +74,10 @@ impl Plan {
                     plan.fields.push(sent);
                     "field"
                 } else {
-                    bail!("column {name} is a {}, which cannot be a field; leave it out with --skip {name}", field.data_type());
+                    bail!(
+                        "column {name} is a {}, which cannot be a field; leave it out with --skip {name}",
+                        field.data_type()
+                    );
                 }
             };
             plan.shown.push((name.clone(), field.data_type().to_string(), role));
@@ -120,6 +102,14 @@ impl Plan {
         }
         table
     }
+}
+
+/// Line protocol has no way to write a name that ends with a backslash.
+fn check_name(name: &str) -> Result<()> {
+    if name.ends_with('\\') {
+        bail!("the name {name:?} ends with a backslash, which line protocol cannot express; rename it");
+    }
+    Ok(())
 }
 
 fn find(schema: &Schema, name: &str) -> Result<usize> {

@@ -30,12 +30,16 @@ fn batches_hold_all_text_in_order_and_know_their_first_line() {
     for limits in [(1, 1_000), (2, 1_000), (100, 1), (100, 1_000)] {
         let batches = batches(text, limits);
         let bodies: Vec<u8> = batches.iter().flat_map(|batch| batch.body.to_vec()).collect();
-        assert_eq!(String::from_utf8(bodies).unwrap().replace("# c\n", "").replace("\n\n", "\n"), text.replace("# c\n", "").replace("\n\n", "\n"));
+        assert_eq!(
+            String::from_utf8(bodies).unwrap().replace("# c\n", "").replace("\n\n", "\n"),
+            text.replace("# c\n", "").replace("\n\n", "\n")
+        );
         assert_eq!(batches.iter().map(|batch| batch.lines).sum::<u64>(), 4, "{limits:?}");
         for batch in &batches {
             let body = std::str::from_utf8(&batch.body).unwrap();
-            let from_line: String = text.split_inclusive('\n').skip(batch.first_line as usize - 1).collect();
-            assert!(from_line.starts_with(body), "{limits:?}: line {} is not where {body:?} begins", batch.first_line);
+            let Origin::Line(first) = batch.origin else { panic!("lines come from lines") };
+            let from_line: String = text.split_inclusive('\n').skip(first as usize - 1).collect();
+            assert!(from_line.starts_with(body), "{limits:?}: line {first} is not where {body:?} begins");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gigapi_model::{
-    Actor, Change, Commit, CommitId, DataFile, Ids, LayerName, Level, NewFile, SequenceRange, TableDef, TableKey, Timestamp,
-    WriterId,
+    Actor, Change, Commit, CommitId, DataFile, Ids, LayerName, Level, NewFile, SequenceRange, TableDef, TableKey,
+    Timestamp, WriterId,
 };
 use gigapi_rows::{Gather, GatherOptions, Part};
 use gigapi_storage::{FileEncoders, FileFacts, FilePath, Origin};
@@ -103,8 +103,7 @@ impl Encoder {
         let mut idempotency: Vec<_> =
             frozen.entries.iter().filter_map(|entry| entry.idempotency.as_deref().cloned()).collect();
         idempotency.dedup();
-        let actor =
-            Actor::Writer { writer: self.writer, epoch: self.writer_epoch, lo: frozen.lo, hi: frozen.hi };
+        let actor = Actor::Writer { writer: self.writer, epoch: self.writer_epoch, lo: frozen.lo, hi: frozen.hi };
         Commit {
             table: table.id,
             catalog_epoch: self.catalog.epoch,

@@ -196,7 +196,10 @@ impl Flusher {
         if unknown.is_empty() {
             self.recovering = None;
         } else {
-            let message = format!("the catalog does not know {} tables whose rows are in the write-ahead log; rebuild it", unknown.len());
+            let message = format!(
+                "the catalog does not know {} tables whose rows are in the write-ahead log; rebuild it",
+                unknown.len()
+            );
             self.report(Stage::Prepare, &message);
             self.recovering.get_or_insert_with(|| self.parts.readiness.block("recovering", message));
             self.waiting.extend(unknown);

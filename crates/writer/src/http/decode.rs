@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// zstd's own levels stay at or below 2^23 bytes of window but for the largest, which are refused.
 const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 
-/// A piece of output; between two of them other tasks get their turn.
-const PIECE_BYTES: usize = 64 << 10;
+/// A piece of output.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,21 +74,44 @@ fn is_zlib(source: &[u8]) -> bool {
 
 async fn read(decoder: impl AsyncRead, name: &str, bytes_max: usize) -> Result<Bytes, ApiError> {
     tokio::pin!(decoder);
-    let mut out = Vec::new();
+    // Pieces are joined once all are there: a buffer that grows by moving would take twice the limit.
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut total = 0;
     loop {
-        out.reserve(PIECE_BYTES);
-        let read = decoder.read_buf(&mut out).await;
-        match read {
-            Ok(0) => return Ok(out.into()),
-            Ok(_) if out.len() > bytes_max => {
-                return Err(ApiError::new(
-                    ErrorKind::TooLarge,
-                    format!("the body is larger than {bytes_max} bytes after {name} decoding; send it in parts or raise GIGAPI_DECOMPRESSED_BYTES_MAX"),
-                ));
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        while piece.len() < PIECE_BYTES {
+            let room = PIECE_BYTES - piece.len();
+            let read = decoder.as_mut().take(room as u64).read_buf(&mut piece).await;
+            let read =
+                read.map_err(|error| ApiError::invalid(format!("the body is not readable as {name}: {error}")))?;
+            if read == 0 {
+                break;
             }
-            Ok(_) => {}
-            Err(error) => return Err(ApiError::invalid(format!("the body is not readable as {name}: {error}"))),
+            tokio::task::consume_budget().await;
         }
-        tokio::task::consume_budget().await;
+        if piece.is_empty() {
+            return Ok(joined(pieces, total));
+        }
+        total += piece.len();
+        pieces.push(piece);
+        if total > bytes_max {
+            return Err(ApiError::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the body is larger than {bytes_max} bytes after {name} decoding; send it in parts or raise GIGAPI_DECOMPRESSED_BYTES_MAX"
+                ),
+            ));
+        }
     }
+}
+
+fn joined(mut pieces: Vec<Vec<u8>>, total: usize) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.pop().unwrap_or_default().into();
+    }
+    let mut whole = Vec::with_capacity(total);
+    for piece in pieces {
+        whole.extend_from_slice(&piece);
+    }
+    whole.into()
 }

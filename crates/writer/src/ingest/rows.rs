@@ -43,7 +43,11 @@ pub(super) fn conform_all(
         };
         let conformed = conform(table.draft, definition).map_err(|missing| {
             let names: Vec<_> = missing.iter().map(|column| column.name.as_str()).collect();
-            WriteError::busy(format!("table {} lost columns {} while they were used; send again", table.name, names.join(", ")))
+            WriteError::busy(format!(
+                "table {} lost columns {} while they were used; send again",
+                table.name,
+                names.join(", ")
+            ))
         })?;
         refused.add(&conformed.refused, &origin);
         if conformed.part.rows() > 0 {

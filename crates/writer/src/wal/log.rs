@@ -331,12 +331,16 @@ impl Owner {
         match &mut self.current {
             Some(_) => {}
             empty => {
-                let header =
-                    Header { writer: self.options.writer, number: self.next_segment, first_sequence: self.next_sequence };
+                let header = Header {
+                    writer: self.options.writer,
+                    number: self.next_segment,
+                    first_sequence: self.next_sequence,
+                };
                 // The number is spent whatever happens next: a file of that name may have come to be.
                 self.next_segment += 1;
                 let mut file = self.disk.create(&file_name(header.number))?;
-                let made = file.append(&header.encode()).and_then(|()| file.sync()).and_then(|()| self.disk.sync_names());
+                let made =
+                    file.append(&header.encode()).and_then(|()| file.sync()).and_then(|()| self.disk.sync_names());
                 if let Err(error) = made {
                     let _ = self.disk.remove(&file_name(header.number));
                     return Err(error);

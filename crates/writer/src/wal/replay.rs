@@ -39,11 +39,7 @@ pub struct Replay {
 }
 
 /// Reads all segments in order and hands each whole record to `on_record` with its sequence.
-pub fn replay(
-    disk: &dyn Disk,
-    writer: WriterId,
-    on_record: &mut dyn FnMut(u64, Record),
-) -> io::Result<Replay> {
+pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, Record)) -> io::Result<Replay> {
     let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
     let mut state = Reader { disk, writer, on_record, replay: Replay::default() };
@@ -53,7 +49,8 @@ pub fn replay(
         let bytes = current.take().unwrap_or_default();
         // Where the next segment begins decides what of this one was given up.
         current = numbers.get(index + 1).map(|&next| disk.read(&file_name(next))).transpose()?;
-        let given_up_from = current.as_deref().and_then(|next| Header::decode(next).ok()).map(|(next, _)| next.first_sequence);
+        let given_up_from =
+            current.as_deref().and_then(|next| Header::decode(next).ok()).map(|(next, _)| next.first_sequence);
         let position = Position { number, is_first: index == 0, is_last: current.is_none(), given_up_from };
         state.segment(&position, &bytes)?;
     }
@@ -86,7 +83,11 @@ impl Reader<'_> {
                     damage = Some("it belongs to another log".to_owned());
                 } else if header.first_sequence > self.replay.last_sequence + 1 {
                     if !position.is_first {
-                        let missing = format!("records {} to {} are missing before it", self.replay.last_sequence + 1, header.first_sequence - 1);
+                        let missing = format!(
+                            "records {} to {} are missing before it",
+                            self.replay.last_sequence + 1,
+                            header.first_sequence - 1
+                        );
                         damage = Some(missing);
                     }
                     self.replay.last_sequence = header.first_sequence - 1;

@@ -37,11 +37,8 @@ fn writer() -> WriterId {
 fn table() -> Arc<TableDef> {
     let id = TableId::from_uuid(Uuid::from_u128(1));
     let empty = TableDef::new(id, DatabaseName::new("d").unwrap(), TableName::new("m").unwrap(), TableKey::None);
-    let value = NewColumn {
-        name: ColumnName::new("v").unwrap(),
-        column_type: ColumnType::Integer,
-        role: ColumnRole::Field,
-    };
+    let value =
+        NewColumn { name: ColumnName::new("v").unwrap(), column_type: ColumnType::Integer, role: ColumnRole::Field };
     Arc::new(empty.unwrap().with_columns(&[value], 10).unwrap())
 }
 
@@ -211,11 +208,8 @@ fn a_missing_segment_is_damage() {
 
 #[test]
 fn an_idempotency_key_survives_with_its_answer() {
-    let record = IdempotencyRecord {
-        key: "abc".to_owned(),
-        received_at: Timestamp::from_nanos(5),
-        answer: b"answer".to_vec(),
-    };
+    let record =
+        IdempotencyRecord { key: "abc".to_owned(), received_at: Timestamp::from_nanos(5), answer: b"answer".to_vec() };
     let disk = Arc::new(SimulatedDisk::default());
     let (log, _, _) = start(&disk, &Seen::default(), 64 << 20);
     let (plain, told) = append(1);
