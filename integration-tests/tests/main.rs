@@ -8,6 +8,8 @@
 //! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod architecture;
 mod command_line;
 mod hostile;

@@ -64,7 +64,8 @@ pub(crate) async fn run(args: ImportArgs) -> Result<ExitCode> {
     let mut sources = Vec::new();
     for file in &args.files {
         sources.push(
-            Source::open(file, args.records.as_deref(), &args.skip).with_context(|| format!("cannot read {}", file.display()))?,
+            Source::open(file, args.records.as_deref(), &args.skip)
+                .with_context(|| format!("cannot read {}", file.display()))?,
         );
     }
     let first = sources.first().context("no files")?;

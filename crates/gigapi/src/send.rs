@@ -91,7 +91,8 @@ pub(crate) async fn send(
                 let batch = batch?;
                 let pairs: Vec<(&str, &str)> = parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
                 let written = client.write(&pairs, batch.body.clone()).await;
-                let bad = written.with_context(|| format!("{} rows from {} on were not written", batch.lines, batch.place(1)))?;
+                let bad = written
+                    .with_context(|| format!("{} rows from {} on were not written", batch.lines, batch.place(1)))?;
                 anyhow::Ok((batch, bad))
             }
         })

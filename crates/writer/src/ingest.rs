@@ -120,7 +120,7 @@ impl Ingest {
         let answered = key.map(|key| (key, received_at));
         let accepted = on_cpu(inline, move || conform_all(&body, parsed, &definitions, answered)).await??;
         if accepted.outcome.is_refused(request.accept_partial) {
-            return Ok(accepted.outcome.as_refused_whole(request.accept_partial));
+            return Ok(accepted.outcome.refused_whole(request.accept_partial));
         }
         self.store(&request, accepted).await
     }

@@ -128,6 +128,39 @@ fn percentile(sorted: &[Duration], share: f64) -> f64 {
     sorted.get(index.min(sorted.len().saturating_sub(1))).map_or(0.0, |each| each.as_secs_f64() * 1e3)
 }
 
+type Loader = std::thread::JoinHandle<Result<Vec<Duration>>>;
+
+/// One connection that sends bodies until `requests` were sent by all; answers how long each took.
+fn load(mut bodies: Bodies, port: u16, requests: u64, sent: Arc<AtomicU64>, bytes: Arc<AtomicU64>) -> Loader {
+    std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        let mut times = Vec::new();
+        loop {
+            let number = sent.fetch_add(1, Ordering::Relaxed);
+            if number >= requests {
+                return Ok(times);
+            }
+            let index = usize::try_from(number)? % bodies.texts.len();
+            let (text, stamps) = (&mut bodies.texts[index], &bodies.stamps[index]);
+            for (line, &at) in stamps.iter().enumerate() {
+                let step = number * (LINES_PER_BODY / HOSTS) as u64 + (line / HOSTS) as u64;
+                let stamp = (START_NANOS + step * STEP_NANOS).to_string();
+                text[at..at + stamp.len()].copy_from_slice(stamp.as_bytes());
+            }
+            let head =
+                format!("POST /write?db=bench HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", text.len());
+            let asked = Instant::now();
+            let status = exchange(&mut stream, head.as_bytes(), text)?;
+            times.push(asked.elapsed());
+            if status != 204 {
+                bail!("a write was answered {status}");
+            }
+            bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+        }
+    })
+}
+
 async fn ingest() -> Result<()> {
     let rows_wanted: u64 = std::env::var("BENCH_ROWS").ok().map_or(Ok(10_000_000), |text| text.parse())?;
     let folder = tempfile::tempdir()?;
@@ -139,41 +172,8 @@ async fn ingest() -> Result<()> {
     let requests = rows_wanted / LINES_PER_BODY as u64;
     let made: Vec<Bodies> = (0..4).map(|_| bodies(5)).collect();
     let started = Instant::now();
-    let threads: Vec<_> = made
-        .into_iter()
-        .map(|mut bodies| {
-            let (sent, bytes) = (Arc::clone(&sent), Arc::clone(&bytes));
-            std::thread::spawn(move || -> Result<Vec<Duration>> {
-                let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-                stream.set_nodelay(true)?;
-                let mut times = Vec::new();
-                loop {
-                    let number = sent.fetch_add(1, Ordering::Relaxed);
-                    if number >= requests {
-                        return Ok(times);
-                    }
-                    let index = usize::try_from(number)? % bodies.texts.len();
-                    let (text, stamps) = (&mut bodies.texts[index], &bodies.stamps[index]);
-                    for (line, &at) in stamps.iter().enumerate() {
-                        let step = number * (LINES_PER_BODY / HOSTS) as u64 + (line / HOSTS) as u64;
-                        let stamp = (START_NANOS + step * STEP_NANOS).to_string();
-                        text[at..at + stamp.len()].copy_from_slice(stamp.as_bytes());
-                    }
-                    let head = format!(
-                        "POST /write?db=bench HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
-                        text.len()
-                    );
-                    let asked = Instant::now();
-                    let status = exchange(&mut stream, head.as_bytes(), text)?;
-                    times.push(asked.elapsed());
-                    if status != 204 {
-                        bail!("a write was answered {status}");
-                    }
-                    bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
+    let threads: Vec<_> =
+        made.into_iter().map(|bodies| load(bodies, port, requests, Arc::clone(&sent), Arc::clone(&bytes))).collect();
     let watched = watch_memory(&server, &threads).await?;
     let mut times = Vec::new();
     for thread in threads {

@@ -113,7 +113,9 @@ fn json_document(path: &Path, records: Option<&str>, bytes: u64, skip: &[String]
 }
 
 fn parquet_file(path: &Path, bytes: u64, skip: &[String]) -> Result<Source> {
-    let builder = || -> Result<_> { Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(BATCH_ROWS)) };
+    let builder = || -> Result<_> {
+        Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(BATCH_ROWS))
+    };
     let all = builder()?;
     let rows = usize::try_from(all.metadata().file_metadata().num_rows()).unwrap_or(0);
     let mut shape = Shape::new(all.schema(), skip);

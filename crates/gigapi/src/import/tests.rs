@@ -42,7 +42,8 @@ fn import(extension: &str, text: &str, args: &ImportArgs) -> Result<(Vec<String>
 
 #[test]
 fn a_csv_file_is_imported_with_inferred_types() {
-    let text = "date,city,temp,rain,note\n2012-01-01,Oslo,-1.5,0,\"a, \"\"b\"\"\"\n2012-01-02,New York,3,12,\n,Rome,1,1,x\n";
+    let text =
+        "date,city,temp,rain,note\n2012-01-01,Oslo,-1.5,0,\"a, \"\"b\"\"\"\n2012-01-02,New York,3,12,\n,Rome,1,1,x\n";
     let (lines, left_out) = import(".csv", text, &args("w", "date", &["city"], &[])).unwrap();
     assert_eq!(
         lines,
@@ -65,8 +66,12 @@ fn a_type_that_shows_up_late_is_seen_before_anything_is_sent() {
 
 #[test]
 fn json_is_imported_as_lines_as_an_array_and_from_inside_a_document() {
-    let rows = ["{\"p\":{\"time\":1517966773840,\"mag\":2},\"at\":[-118.5,34.25]}", "{\"p\":{\"time\":1517966773841,\"mag\":2.5},\"at\":[1]}"];
-    let expected = ["q p.mag=2.0,at.0=-118.5,at.1=34.25 1517966773840000000", "q p.mag=2.5,at.0=1.0 1517966773841000000"];
+    let rows = [
+        "{\"p\":{\"time\":1517966773840,\"mag\":2},\"at\":[-118.5,34.25]}",
+        "{\"p\":{\"time\":1517966773841,\"mag\":2.5},\"at\":[1]}",
+    ];
+    let expected =
+        ["q p.mag=2.0,at.0=-118.5,at.1=34.25 1517966773840000000", "q p.mag=2.5,at.0=1.0 1517966773841000000"];
     let mut args = args("q", "p.time:ms", &[], &[]);
     for (extension, text) in
         [(".jsonl", rows.join("\n")), (".json", rows.join("\n")), (".json", format!("[{}]", rows.join(",")))]

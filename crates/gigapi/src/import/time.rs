@@ -72,7 +72,10 @@ pub(super) fn times(array: &ArrayRef, format: &TimeFormat) -> Result<Vec<Option<
 }
 
 /// Seconds and the like with a fraction. Whole units are exact; the fraction is as exact as a double is.
-#[expect(clippy::cast_possible_truncation, reason = "a cast to an integer saturates, and to_nanos refuses what is too large")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast to an integer saturates, and to_nanos refuses what is too large"
+)]
 fn float_epoch(count: f64, format: &TimeFormat) -> Option<i64> {
     if !count.is_finite() {
         return None;

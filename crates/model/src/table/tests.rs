@@ -15,7 +15,7 @@ fn wants(name: &str, column_type: ColumnType, role: ColumnRole) -> NewColumn {
 fn columns_get_ascending_field_ids_and_keep_them() {
     let host = wants("host", ColumnType::String, ColumnRole::Tag);
     let usage = wants("usage", ColumnType::Float, ColumnRole::Field);
-    let first = table().with_columns(&[host.clone()], 10).unwrap();
+    let first = table().with_columns(std::slice::from_ref(&host), 10).unwrap();
     let second = first.with_columns(&[host, usage], 10).unwrap();
     let ids: Vec<_> = second.columns.iter().map(|c| (c.field_id, c.name.as_str().to_owned())).collect();
     assert_eq!(ids, [(1, "time".to_owned()), (2, "host".to_owned()), (3, "usage".to_owned())]);

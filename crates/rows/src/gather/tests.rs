@@ -167,13 +167,16 @@ fn row_strategy() -> impl Strategy<Value = Row> {
     )
 }
 
+/// Tags, time, and what keeps the rows of an append table apart.
+type Key = (Option<&'static str>, Option<&'static str>, i64, usize);
+
 proptest! {
     #[test]
     fn gathering_equals_writing_one_row_after_the_other(
         parts in prop::collection::vec(prop::collection::vec(row_strategy(), 1..12), 1..6), keyed in any::<bool>(), files_max in 1_usize..8
     ) {
         let table = table(if keyed { TableKey::Tags } else { TableKey::None });
-        let mut expected: BTreeMap<(Option<&str>, Option<&str>, i64, usize), (Option<i64>, Option<f64>)> = BTreeMap::new();
+        let mut expected: BTreeMap<Key, (Option<i64>, Option<f64>)> = BTreeMap::new();
         for (index, row) in parts.iter().flatten().enumerate() {
             let slot = expected.entry((row.0, row.1, row.2, if keyed { 0 } else { index })).or_default();
             *slot = (row.3.or(slot.0), row.4.or(slot.1));

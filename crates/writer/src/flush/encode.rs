@@ -47,7 +47,7 @@ pub(crate) enum EncodeError {
     #[error("rows of table {table} cannot be put into columns: {source}")]
     Gather { table: String, source: arrow::error::ArrowError },
     #[error("rows of table {table} cannot be encoded: {source}")]
-    Encode { table: String, source: gigapi_storage::Error },
+    Encode { table: String, source: Box<gigapi_storage::Error> },
 }
 
 impl Encoder {
@@ -77,7 +77,7 @@ impl Encoder {
             };
             let encoder = self.encoders.get(&table, batch.schema_ref());
             let encoded = encoder.and_then(|encoder| encoder.encode(&[batch], &facts));
-            let encoded = encoded.map_err(|source| EncodeError::Encode { table: name(), source })?;
+            let encoded = encoded.map_err(|source| EncodeError::Encode { table: name(), source: Box::new(source) })?;
             let file = DataFile {
                 id: self.ids.file_id(self.now),
                 level: Level::FLUSHED,

@@ -40,7 +40,7 @@ impl Outcome {
     }
 
     /// The answer where nothing was stored.
-    pub(super) fn as_refused_whole(self, accept_partial: bool) -> Self {
+    pub(super) fn refused_whole(self, accept_partial: bool) -> Self {
         if accept_partial { self } else { Self { accepted: 0, ..self } }
     }
 

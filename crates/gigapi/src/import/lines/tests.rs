@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use arrow::array::{
-    DictionaryArray, Float32Array, Int8Array, StringViewArray, TimestampMillisecondArray, UInt16Array,
-};
+use arrow::array::{DictionaryArray, Float32Array, Int8Array, StringViewArray, TimestampMillisecondArray, UInt16Array};
 use arrow::datatypes::Int32Type;
 use gigapi_model::Timestamp;
 use gigapi_writer::line_protocol::{ParseOptions, Precision, parse};
@@ -11,7 +9,8 @@ use super::super::tests::args;
 use super::*;
 
 fn lines(columns: Vec<(&str, ArrayRef)>, tags: &[&str]) -> (Vec<String>, Encoded, LeftOut) {
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
     let plan = Plan::new(&args("my table", "at:s", tags, &[]), &batch.schema()).unwrap();
     let mut left_out = LeftOut::default();
     let encoded = encode(&batch, &plan, 11, &mut left_out).unwrap();
@@ -57,7 +56,12 @@ fn rows_that_cannot_be_lines_are_left_out_with_their_reason_and_number() {
     assert_eq!(encoded.rows, [(1, 11), (3, 16)]);
     assert_eq!(left_out.rows(), 4);
     let reasons = left_out.reasons().unwrap();
-    for part in ["left out 4 rows", "1 have no readable time (the first is row 12)", "(the first is row 13)", "\"tag\" of row 14"] {
+    for part in [
+        "left out 4 rows",
+        "1 have no readable time (the first is row 12)",
+        "(the first is row 13)",
+        "\"tag\" of row 14",
+    ] {
         assert!(reasons.contains(part), "{reasons}");
     }
 }

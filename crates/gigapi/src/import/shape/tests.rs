@@ -18,7 +18,9 @@ fn flat(text: &str, skip: &[&str]) -> Result<Vec<(String, Vec<String>)>> {
     let batch = shape.flatten(&all[0], &target)?;
     let texts = |array: &ArrayRef| {
         let texts = super::super::lines::text(array).unwrap();
-        (0..texts.len()).map(|row| if texts.is_null(row) { "-".to_owned() } else { texts.value(row).to_owned() }).collect()
+        (0..texts.len())
+            .map(|row| if texts.is_null(row) { "-".to_owned() } else { texts.value(row).to_owned() })
+            .collect()
     };
     Ok(target.fields().iter().zip(batch.columns()).map(|(field, array)| (field.name().clone(), texts(array))).collect())
 }
@@ -57,6 +59,7 @@ fn a_list_too_long_for_columns_is_refused_unless_it_is_left_out() {
     assert!(error.contains("a list in o.l has 65 items") && error.contains("--skip o.l"), "{error}");
     for skip in ["o.l", "o"] {
         let columns = flat(&text, &[skip]).unwrap();
-        assert_eq!(columns.iter().find(|(name, _)| name == skip).unwrap().1, ["-"]);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", skip]);
     }
 }
