@@ -141,3 +141,6 @@ impl Sent {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

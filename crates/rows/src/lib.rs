@@ -2,7 +2,7 @@
 //!
 //! A [`Draft`] is what a parser makes of a request, in the request's own names and types. [`conform`]
 //! is the one place where it meets a definition and becomes a [`Part`], in the table's field ids and
-//! types. [`gather`] puts the rows of many parts into table order, lets the last write win, and hands
+//! types. [`Gather`] puts the rows of many parts into table order, lets the last write win, and hands
 //! out record batches. Nothing here does I/O or knows a protocol.
 
 mod column;

@@ -1,7 +1,7 @@
 //! HTTP as every process serves it, whatever its routes are.
 //!
 //! [`serve`] runs a router on a listener with the limits that `axum::serve` lacks; [`shell`] wraps a router
-//! with request ids, cross-origin headers, authentication and errors that are always JSON; [`health`] holds
+//! with request ids, cross-origin headers, authentication and errors that are always JSON; [`Health`] holds
 //! the routes that load balancers and monitors ask. No route that touches data lives here.
 
 mod body;

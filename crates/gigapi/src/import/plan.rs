@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Schema};
 use comfy_table::Table;
+use comfy_table::presets::ASCII_FULL_CONDENSED;
 use gigapi_model::{ColumnName, TIME_COLUMN, TableName};
 
 use super::ImportArgs;
@@ -96,7 +97,7 @@ impl Plan {
     /// The same for people.
     pub(super) fn table(&self) -> Table {
         let mut table = Table::new();
-        table.set_header(["column", "type", "becomes"]);
+        table.load_style(ASCII_FULL_CONDENSED).set_header(["column", "type", "becomes"]);
         for (name, data_type, role) in &self.shown {
             table.add_row([name.as_str(), data_type.as_str(), role]);
         }

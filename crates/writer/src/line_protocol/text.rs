@@ -136,6 +136,11 @@ pub(super) fn unquote_into(raw: &[u8], text: &mut Vec<u8>) {
     }
 }
 
+/// Whether this byte may stand behind a field's value.
+pub(super) fn ends_value(byte: u8) -> bool {
+    matches!(byte, b',' | b' ' | b'\n' | b'\r')
+}
+
 /// Where the line ends (its newline, or the body's end) that is at `from`, outside quotes; `in_fields`
 /// tells whether its tags lie behind. A quote that is never closed does not count as one, so that it
 /// cannot take the following lines with it.
@@ -154,11 +159,18 @@ pub(super) fn closed_line_end(body: &[u8], from: usize, in_fields: bool) -> Resu
         }
         at = found + 1;
         let opens = found > from && byte(body, found - 1) == b'=' && (found < 2 || byte(body, found - 2) != b'\\');
-        if opens && let Some((close, _)) = closing_quote(body, at) {
-            at = close + 1;
-        } else if opens {
-            let newline = memchr(b'\n', body.get(at..).unwrap_or_default());
-            return Err(newline.map_or(body.len(), |offset| at + offset));
+        if !opens {
+            continue;
+        }
+        let text = closing_quote(body, at).map(|(close, _)| (close, body.get(at..close).unwrap_or_default()));
+        match text.map(|(close, text)| (close, memchr(b'\n', text))) {
+            // More than a delimiter behind a text over several lines: the quote met another line's quote.
+            Some((close, Some(newline))) if !ends_value(byte(body, close + 1)) => return Ok(at + newline),
+            Some((close, _)) => at = close + 1,
+            None => {
+                let newline = memchr(b'\n', body.get(at..).unwrap_or_default());
+                return Err(newline.map_or(body.len(), |offset| at + offset));
+            }
         }
     }
 }

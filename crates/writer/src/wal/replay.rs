@@ -54,6 +54,12 @@ pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, 
         let position = Position { number, is_first: index == 0, is_last: current.is_none(), given_up_from };
         state.segment(&position, &bytes)?;
     }
+    // What was read may lie in the system's memory alone: a killed process had not synced its last records.
+    // From here on they count, so they are made durable first.
+    if let Some(&last) = numbers.last() {
+        disk.open(&file_name(last))?.sync()?;
+        disk.sync_names()?;
+    }
     Ok(state.replay)
 }
 

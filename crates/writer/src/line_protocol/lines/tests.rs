@@ -37,6 +37,7 @@ fn a_quoted_newline_cuts_nothing_but_an_open_quote_does_not_take_the_rest() {
     assert_eq!(cut_lines(b"a f=\"x\ny\"\nb f=1\n", 1, 99, false), Some(Cut { bytes: 10, points: 1 }));
     assert_eq!(cut_lines(b"a f=\"x\nb f=1\n", 1, 99, false), None);
     assert_eq!(cut_lines(b"a f=\"x\nb f=1\n", 1, 99, true), Some(Cut { bytes: 7, points: 1 }));
+    assert_eq!(cut_lines(b"a f=\"x\nb f=\"y\"\n", 1, 99, false), Some(Cut { bytes: 7, points: 1 }));
 }
 
 #[test]

@@ -28,7 +28,9 @@ fn has_bare_comma_in_a_name(line: &str, parsed: &ParsedLine<'_>) -> bool {
         let escaped = escape(name, &[',', '=', ' ']);
         line.contains(&format!(",{escaped}=")) || line.contains(&format!(" {escaped}="))
     };
-    tags.chain(fields).any(|name| name.contains(',') && !is_escaped(name))
+    // A comma right behind a comma begins no name here, whatever stands escaped elsewhere in the line.
+    let is_doubled = |name: &str| name.starts_with(',') && line.contains(",,");
+    tags.chain(fields).any(|name| name.contains(',') && (is_doubled(name) || !is_escaped(name)))
 }
 
 /// What no column can hold is refused: infinite floats, `time` as a name, names against the rules.

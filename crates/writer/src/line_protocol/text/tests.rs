@@ -59,6 +59,7 @@ fn a_line_ends_at_the_first_newline_outside_quotes() {
         ("m f=\"a\\\"\nb\",g=\"\n\"\nx", 17),
         ("m,t=\"a f=1\nm f=2", 10),
         ("m f=\"a\nm f=2\n", 6),
+        ("m f=\"a\nm f=\"x\"\n", 6),
         ("m f=1\"\nm f=\"x\"", 6),
         ("m", 1),
         ("m,t=a\nm f=\"x\n\"", 5),
