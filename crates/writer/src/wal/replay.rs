@@ -99,8 +99,8 @@ impl Reader<'_> {
                     self.replay.last_sequence = header.first_sequence - 1;
                 }
             }
-            // The last segment may have been cut off while it was made: nothing in it was promised.
-            Err(_) if position.is_last && bytes.len() <= HEADER_BYTES => {
+            // Cut off while it was made, so no record is in it. If one should be, the next segment shows it.
+            Err(_) if bytes.len() <= HEADER_BYTES => {
                 self.replay.segments.push(segment);
                 return Ok(());
             }

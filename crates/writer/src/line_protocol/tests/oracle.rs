@@ -29,7 +29,9 @@ fn has_bare_comma_in_a_name(line: &str, parsed: &ParsedLine<'_>) -> bool {
         line.contains(&format!(",{escaped}=")) || line.contains(&format!(" {escaped}="))
     };
     // A comma right behind a comma begins no name here, whatever stands escaped elsewhere in the line.
-    let is_doubled = |name: &str| name.starts_with(',') && line.contains(",,");
+    let is_doubled = |name: &str| {
+        name.strip_prefix(',').is_some_and(|rest| line.contains(&format!(",,{}=", escape(rest, &[',', '=', ' ']))))
+    };
     tags.chain(fields).any(|name| name.contains(',') && (is_doubled(name) || !is_escaped(name)))
 }
 
