@@ -44,15 +44,19 @@ pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, 
     numbers.sort_unstable();
     let mut state = Reader { disk, writer, on_record, replay: Replay::default() };
     state.replay.next_segment = numbers.last().map_or(1, |last| last + 1);
-    let mut current = numbers.first().map(|&first| disk.read(&file_name(first))).transpose()?;
-    for (index, &number) in numbers.iter().enumerate() {
-        let bytes = current.take().unwrap_or_default();
+    let mut rest = numbers.iter().copied();
+    let mut is_first = true;
+    let mut current = next_segment(disk, &mut rest, &mut state.replay.segments)?;
+    while let Some((number, bytes)) = current.take() {
         // Where the next segment begins decides what of this one was given up.
-        current = numbers.get(index + 1).map(|&next| disk.read(&file_name(next))).transpose()?;
-        let given_up_from =
-            current.as_deref().and_then(|next| Header::decode(next).ok()).map(|(next, _)| next.first_sequence);
-        let position = Position { number, is_first: index == 0, is_last: current.is_none(), given_up_from };
+        let mut stubs = Vec::new();
+        current = next_segment(disk, &mut rest, &mut stubs)?;
+        let next = current.as_ref().and_then(|(_, next)| Header::decode(next).ok());
+        let given_up_from = next.map(|(next, _)| next.first_sequence);
+        let position = Position { number, is_first, is_last: current.is_none(), given_up_from };
         state.segment(&position, &bytes)?;
+        state.replay.segments.extend(stubs);
+        is_first = false;
     }
     // What was read may lie in the system's memory alone: a killed process had not synced its last records.
     // From here on they count, so they are made durable first.
@@ -61,6 +65,23 @@ pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, 
         disk.sync_names()?;
     }
     Ok(state.replay)
+}
+
+/// The next segment that can hold a record. Files that were cut off while they were made go to `stubs`: if a
+/// record should be in one, the gap before the next segment shows it.
+fn next_segment(
+    disk: &dyn Disk,
+    numbers: &mut impl Iterator<Item = u64>,
+    stubs: &mut Vec<ReplayedSegment>,
+) -> io::Result<Option<(u64, Vec<u8>)>> {
+    for number in numbers {
+        let bytes = disk.read(&file_name(number))?;
+        if bytes.len() > HEADER_BYTES || Header::decode(&bytes).is_ok() {
+            return Ok(Some((number, bytes)));
+        }
+        stubs.push(ReplayedSegment { number, bytes: bytes.len() as u64, ..Default::default() });
+    }
+    Ok(None)
 }
 
 /// Where a segment stands among the others.
@@ -98,11 +119,6 @@ impl Reader<'_> {
                     }
                     self.replay.last_sequence = header.first_sequence - 1;
                 }
-            }
-            // Cut off while it was made, so no record is in it. If one should be, the next segment shows it.
-            Err(_) if bytes.len() <= HEADER_BYTES => {
-                self.replay.segments.push(segment);
-                return Ok(());
             }
             Err(reason) => damage = Some(reason.to_owned()),
         }
