@@ -5,6 +5,7 @@
 //! - `reading`: SQL over unflushed rows and files; the sandbox
 //! - `hostile`: names, sizes and bodies that must do no harm
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
+//! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
 //! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
 
@@ -15,5 +16,6 @@ mod command_line;
 mod hostile;
 mod reading;
 mod real_input;
+mod recovering;
 mod restart;
 mod writing;

@@ -132,20 +132,35 @@ fn unusable(layer: &Layer, name: CheckpointName, reason: String) -> Error {
     Error::Object { layer: layer.name.to_string(), object: name.to_string(), reason }
 }
 
-/// Writes the state and removes all but the newest [`CHECKPOINTS_KEPT`] of its table on the layer.
-pub async fn write_checkpoint(layer: &Layer, catalog: CatalogId, export: TableExport) -> Result<CheckpointName> {
-    let name = CheckpointName::of(&export);
-    // Half a megabyte a thousand files: too long for a thread that serves others.
-    let encoded = tokio::task::spawn_blocking(move || encode(catalog, &export)).await;
-    let bytes = encoded.map_err(|error| error.to_string()).flatten().map_err(|reason| unusable(layer, name, reason))?;
-    own::write(layer, &name.path(), bytes).await?;
-    let mut names = names_in(layer, &own_path([FOLDER, &name.table.to_string()])).await?;
-    names.sort_unstable();
-    let surplus = names.len().saturating_sub(CHECKPOINTS_KEPT);
-    for old in names.drain(..surplus) {
-        own::remove(layer, &old.path()).await?;
+/// Writes the states and removes all but the newest [`CHECKPOINTS_KEPT`] of each table on the layer.
+///
+/// On a folder of this machine the states of a call share their disk syncs. After an error some may be written.
+pub async fn write_checkpoints(
+    layer: &Layer,
+    catalog: CatalogId,
+    exports: Vec<TableExport>,
+) -> Result<Vec<CheckpointName>> {
+    let mut names = Vec::with_capacity(exports.len());
+    let mut objects = Vec::with_capacity(exports.len());
+    for export in exports {
+        let name = CheckpointName::of(&export);
+        // Half a megabyte a thousand files: too long for a thread that serves others.
+        let encoded = tokio::task::spawn_blocking(move || encode(catalog, &export)).await;
+        let bytes =
+            encoded.map_err(|error| error.to_string()).flatten().map_err(|reason| unusable(layer, name, reason))?;
+        names.push(name);
+        objects.push((name.path(), bytes.into()));
     }
-    Ok(name)
+    own::write_all(layer, objects).await?;
+    let mut surplus = Vec::new();
+    for name in &names {
+        let mut of_table = names_in(layer, &own_path([FOLDER, &name.table.to_string()])).await?;
+        of_table.sort_unstable();
+        of_table.truncate(of_table.len().saturating_sub(CHECKPOINTS_KEPT));
+        surplus.extend(of_table.into_iter().map(CheckpointName::path));
+    }
+    own::remove_all(layer, surplus).await?;
+    Ok(names)
 }
 
 /// Reads a checkpoint of that catalog.

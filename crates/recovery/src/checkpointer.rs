@@ -7,11 +7,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_catalog::Catalog;
-use gigapi_model::{TableId, Timestamp};
+use gigapi_catalog::{Catalog, TableExport};
+use gigapi_model::{CatalogId, TableId, Timestamp};
 use gigapi_storage::Layers;
 
-use crate::{Result, checkpoint, write_checkpoint};
+use crate::{Error, Result, checkpoint, write_checkpoints};
+
+/// Tables whose states are written together.
+const BATCH_TABLES_MAX: usize = 1_000;
+
+/// Data files of the tables whose states are written together: about half a kilobyte each.
+const BATCH_FILES_MAX: usize = 20_000;
 
 /// When checkpoints are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +50,24 @@ pub fn due(policy: &Policy, now: Timestamp, written: Written, version: u64) -> b
     let commits = version.saturating_sub(written.version);
     let waited = written.changed_at.is_some_and(|at| now.since(at) >= policy.changes_age_max);
     commits > 0 && (waited || commits >= policy.commits_max)
+}
+
+/// States that are written together, to share disk syncs, and not too many at once, to bound memory.
+#[derive(Default)]
+struct Batch {
+    exports: Vec<TableExport>,
+    files: usize,
+}
+
+impl Batch {
+    fn push(&mut self, export: TableExport) {
+        self.files += export.files.len();
+        self.exports.push(export);
+    }
+
+    fn is_full(&self) -> bool {
+        self.exports.len() >= BATCH_TABLES_MAX || self.files >= BATCH_FILES_MAX
+    }
 }
 
 /// Writes checkpoints of all tables of a catalog.
@@ -88,17 +112,35 @@ impl Checkpointer {
 
     /// Writes what is due, or, if `all`, every table that changed; answers how many it wrote.
     ///
-    /// A table that fails does not keep the others from being written; the first error is answered.
+    /// What cannot be written does not keep the rest from being written; the first error is answered.
     pub async fn pass(&mut self, all: bool) -> Result<usize> {
         let epochs = self.catalog.epochs().await?;
         if epochs.epoch != self.epoch {
             self.written = self.newest(epochs.epoch).await?;
             self.epoch = epochs.epoch;
         }
+        let due = self.due_now(all).await?;
+        let (mut failure, mut count) = (None, 0);
+        let mut batch = Batch::default();
+        for table in due {
+            match self.catalog.export(table).await {
+                Ok(export) => batch.push(export),
+                Err(gigapi_catalog::Error::Dropped { .. }) => {}
+                Err(error) => failure = failure.or(Some(error.into())),
+            }
+            if batch.is_full() {
+                self.write(epochs.catalog, &mut batch, &mut count, &mut failure).await;
+            }
+        }
+        self.write(epochs.catalog, &mut batch, &mut count, &mut failure).await;
+        failure.map_or(Ok(count), Err)
+    }
+
+    /// Notes which tables changed, forgets those that are gone and answers which are due.
+    async fn due_now(&mut self, all: bool) -> Result<Vec<TableId>> {
         let (now, tables) = (self.catalog.now().await?, self.catalog.live_tables().await?);
         let mut known = HashMap::with_capacity(tables.len());
-        let mut failure = None;
-        let mut count = 0;
+        let mut tables_due = Vec::new();
         for table in &tables {
             let version = match self.catalog.version(table.id).await {
                 Ok(version) => version,
@@ -110,31 +152,30 @@ impl Checkpointer {
             if version > written.version {
                 written.changed_at.get_or_insert(now);
                 if all || due(&self.policy, now, written, version) {
-                    match self.write(epochs.catalog, table.id).await {
-                        Ok(Some(version)) => {
-                            written = Written { version, changed_at: None };
-                            count += 1;
-                        }
-                        Ok(None) => continue,
-                        Err(error) => failure = failure.or(Some(error)),
-                    }
+                    tables_due.push(table.id);
                 }
             }
             known.insert(table.id, written);
         }
         self.written = known;
-        failure.map_or(Ok(count), Err)
+        Ok(tables_due)
     }
 
-    /// Writes one table; none if it was dropped meanwhile.
-    async fn write(&self, catalog: gigapi_model::CatalogId, table: TableId) -> Result<Option<u64>> {
-        let export = match self.catalog.export(table).await {
-            Ok(export) => export,
-            Err(gigapi_catalog::Error::Dropped { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let name = write_checkpoint(self.layers.first(), catalog, export).await?;
-        Ok(Some(name.version))
+    /// Writes what the batch holds and leaves it empty.
+    async fn write(&mut self, catalog: CatalogId, batch: &mut Batch, count: &mut usize, failure: &mut Option<Error>) {
+        let exports = std::mem::take(batch).exports;
+        if exports.is_empty() {
+            return;
+        }
+        match write_checkpoints(self.layers.first(), catalog, exports).await {
+            Ok(names) => {
+                *count += names.len();
+                let written =
+                    names.iter().map(|name| (name.table, Written { version: name.version, changed_at: None }));
+                self.written.extend(written);
+            }
+            Err(error) => *failure = failure.take().or(Some(error)),
+        }
     }
 
     /// What the layer holds of this epoch.

@@ -20,7 +20,7 @@ mod tombstone;
 #[cfg(test)]
 mod testing;
 
-pub use checkpoint::{CHECKPOINTS_KEPT, CheckpointName, newest_checkpoints, read_checkpoint, write_checkpoint};
+pub use checkpoint::{CHECKPOINTS_KEPT, CheckpointName, newest_checkpoints, read_checkpoint, write_checkpoints};
 pub use checkpointer::{Checkpointer, Policy, Written, due};
 pub use detect::{CatalogView, Condition, LayersView, condition, detect, inspect};
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! Our own small objects on a layer: reading, writing and listing them under `_gigapi/`.
 
-use futures::TryStreamExt;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use gigapi_storage::Layer;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
@@ -37,10 +38,27 @@ pub(crate) async fn create(layer: &Layer, path: &Path, bytes: Vec<u8>) -> Result
     }
 }
 
-/// Removes the object; one that is gone already is no error.
-pub(crate) async fn remove(layer: &Layer, path: &Path) -> Result<()> {
-    match layer.store.delete(path).await {
-        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(layer.error("removing", path, error).into()),
+/// Writes or overwrites many objects; on a folder of this machine they share their disk syncs.
+pub(crate) async fn write_all(layer: &Layer, objects: Vec<(Path, Bytes)>) -> Result<()> {
+    if let Some(local) = &layer.local {
+        return Ok(local.put_files(objects).await?);
     }
+    for (path, bytes) in objects {
+        layer.store.put(&path, bytes.into()).await.map_err(|error| layer.error("writing", &path, error))?;
+    }
+    Ok(())
+}
+
+/// Removes the objects; one that is gone already is no error.
+pub(crate) async fn remove_all(layer: &Layer, paths: Vec<Path>) -> Result<()> {
+    let locations = futures::stream::iter(paths.clone()).map(Ok).boxed();
+    // One answer per location, in order.
+    let mut answers = layer.store.delete_stream(locations).zip(futures::stream::iter(paths));
+    while let Some((answer, path)) = answers.next().await {
+        match answer {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(layer.error("removing", &path, error).into()),
+        }
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use gigapi_catalog::{Catalog, Restore, TableExport};
 use gigapi_model::CatalogId;
 use gigapi_storage::Layers;
 
-use crate::{Error, Result, epoch, plan, survey, write_checkpoint};
+use crate::{Error, Result, epoch, plan, survey, write_checkpoints};
 
 /// What a rebuild did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +46,7 @@ pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildRe
     let seen = seen.max(catalog.epochs().await?.epoch);
     let epoch = epoch::take(layers.first(), owner, seen).await?;
     let tables: Vec<TableExport> = planned.tables.into_iter().map(|table| TableExport { epoch, ..table }).collect();
-    for table in &tables {
-        write_checkpoint(layers.first(), owner, table.clone()).await?;
-    }
+    write_checkpoints(layers.first(), owner, tables.clone()).await?;
     let report = RebuildReport {
         catalog: owner,
         epoch,

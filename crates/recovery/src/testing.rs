@@ -54,8 +54,13 @@ impl World {
     }
 
     pub(crate) async fn table(&self, name: &str) -> Arc<TableDef> {
+        self.table_of(name, "v").await
+    }
+
+    /// Makes the table with the column, or adds the column to it.
+    pub(crate) async fn table_of(&self, name: &str, column: &str) -> Arc<TableDef> {
         let columns = vec![NewColumn {
-            name: ColumnName::new("v").unwrap(),
+            name: ColumnName::new(column).unwrap(),
             column_type: ColumnType::Integer,
             role: ColumnRole::Field,
         }];

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use gigapi_catalog::{Catalog, EmbeddedCatalog};
 use gigapi_model::{Clock, Ids, SystemClock, SystemIds};
-use gigapi_storage::{Layers, OriginalData, original_data};
+use gigapi_storage::Layers;
 
-use crate::settings::{LayerSettings, Limits, Settings};
+use crate::settings::{Limits, Settings};
 use crate::{Error, Metrics, Readiness, Result};
 
 /// The shared handles of a process. Clones are cheap and share everything.
@@ -61,31 +61,28 @@ impl Components {
     /// Makes all layers the catalog's; repeating it changes nothing.
     pub async fn claim_layers(&self) -> Result<()> {
         let catalog = self.catalog.epochs().await?.catalog;
-        Ok(self.layers.claim(catalog).await?)
+        self.layers.claim(catalog).await?;
+        for layer in self.layers.iter() {
+            if let Some(found) = layer.original().await? {
+                tracing::warn!(
+                    layer = %layer.name,
+                    database = found.database,
+                    table = found.table,
+                    evidence = %found.evidence.display(),
+                    "the layer's folder holds data of the original GigAPI, which is left alone and not served: import its files, or use another folder"
+                );
+            }
+        }
+        Ok(())
     }
 }
 
 fn open(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<(EmbeddedCatalog, Layers)> {
-    for layer in &settings.layers {
-        if let Some(found) = foreign_data(layer) {
-            tracing::warn!(
-                layer = %layer.name,
-                database = found.database,
-                table = found.table,
-                evidence = %found.evidence.display(),
-                "the layer's folder holds data of the original GigAPI, which is not served; import it, or use another folder"
-            );
-        }
-    }
     let folder = &settings.metadata.folder;
     std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.display().to_string(), source })?;
     let layers = Layers::open(&settings.layers, ids.as_ref())?;
     let catalog = EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?;
     Ok((catalog, layers))
-}
-
-fn foreign_data(layer: &LayerSettings) -> Option<OriginalData> {
-    original_data(std::path::Path::new(&layer.url))
 }
 
 fn catalog_limits(limits: &Limits) -> gigapi_catalog::Limits {

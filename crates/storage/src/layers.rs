@@ -20,7 +20,8 @@ mod marker;
 mod original;
 
 pub use front::LayeredStore;
-pub use original::{OriginalData, original_data};
+pub use original::OriginalData;
+use original::original_data;
 
 /// What kind of store a layer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,12 @@ impl Layer {
 
     /// Whose the layer is, if it carries a marker.
     pub async fn owner(&self) -> Result<Option<CatalogId>> {
-        marker::owner(self).await
+        Ok(marker::read(self).await?.map(|marker| marker.catalog))
+    }
+
+    /// What gave away data of the original GigAPI in the folder when it was claimed: that data is left alone.
+    pub async fn original(&self) -> Result<Option<OriginalData>> {
+        Ok(marker::read(self).await?.and_then(|marker| marker.original))
     }
 
     /// Adds the layer's name to a store's error and tells a full disk from the rest.

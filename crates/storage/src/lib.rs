@@ -18,7 +18,7 @@ pub mod faulty;
 mod suite;
 
 pub use error::{Error, Result};
-pub use layers::{Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData, original_data};
+pub use layers::{Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData};
 pub use local::{DurableLocalStore, SyncCounter};
 pub use parquet::{
     ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, Origin, Scalar,

@@ -1,16 +1,15 @@
 //! `metadata.json`: the files of one bucket, for readers in other languages.
 //!
 //! The format is the original GigAPI's, key by key and in its order; its reader stalls on any further top-level
-//! key. Nothing of ours reads it. Rendering is pure. Publishing replaces the object at once; when to publish, and
-//! that no older version replaces a newer one, is the caller's to see to.
+//! key. Nothing of ours reads it. Rendering is pure; when to publish, and that no older version
+//! replaces a newer one, is the caller's to see to.
 
 use bytes::Bytes;
 use gigapi_model::{Bucket, BucketSpan, DataFile, TableDef, Timestamp};
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::Serialize;
 
-use crate::{Error, Layer, Result, bucket_folder};
+use crate::{Error, Result, bucket_folder};
 
 /// A file that was removed from the table and is still on the layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,13 +123,6 @@ pub fn render(table: &TableDef, bucket: Bucket, files: &[DataFile], dropped: &[D
         table: name.to_owned(),
         reason: format!("its metadata.json cannot be rendered: {error}"),
     })
-}
-
-/// Puts the document of a bucket in place of the one before.
-pub async fn publish(layer: &Layer, table: &TableDef, bucket: Bucket, document: Bytes) -> Result<()> {
-    let path = path(table, bucket);
-    layer.store.put(&path, document.into()).await.map_err(|error| layer.error("publishing", &path, error))?;
-    Ok(())
 }
 
 /// The path below the table, which is what the original's readers expect.

@@ -87,6 +87,9 @@ pub enum OpenError {
     /// The catalog said no.
     #[error("the writer cannot be registered: {0}")]
     Catalog(#[from] gigapi_catalog::Error),
+    /// The first layer said no.
+    #[error("the layer cannot be used: {0}")]
+    Layer(#[from] gigapi_storage::Error),
     /// A thread or task could not be started or ended by a panic.
     #[error("the writer cannot be started: {0}")]
     Start(String),
@@ -99,6 +102,7 @@ impl OpenError {
             Self::Folder(_) | Self::WalLost(_) | Self::Fenced(_) => ErrorKind::Conflict,
             Self::Replay { .. } => ErrorKind::Corrupt,
             Self::Catalog(error) => error.kind(),
+            Self::Layer(error) => error.kind(),
             Self::Start(_) => ErrorKind::Internal,
         }
     }
@@ -152,7 +156,7 @@ impl Writer {
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
         let tables = Arc::new(Tables::new(Arc::clone(&catalog)));
-        let publisher = Publisher::new(Arc::clone(&catalog), Arc::clone(components.layers.first()));
+        let publisher = Publisher::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?;
         let (fenced, is_fenced) = watch::channel(false);
         let flusher = Flusher::new(FlusherParts {
             catalog,

@@ -1,8 +1,9 @@
 //! `metadata.json` of every bucket folder that changed, for readers in other languages.
 //!
 //! Publishing follows commits and is never waited for by one. Changes of one folder that come close
-//! together are one publication; a failure is logged and the next change tries again. Only embedded
-//! catalogs publish, on local layers: nothing of ours reads the file.
+//! together are one publication; a failure is logged and the next change tries again. What a process that died
+//! had committed and not published is found at the next start. Only embedded catalogs publish, on local layers:
+//! nothing of ours reads the file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +11,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gigapi_catalog::Catalog;
-use gigapi_model::{Bucket, TableDef, TableId};
-use gigapi_storage::{Layer, metadata_json, original_data};
+use gigapi_model::{Bucket, TableDef, TableId, TimeRange, Timestamp};
+use gigapi_storage::{Layer, metadata_json};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 /// Folders that changed within this time are published once.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Documents that are held in memory and written together.
+const DOCUMENTS_PER_BATCH: usize = 1_000;
+
+/// The catalog takes no file that was minted longer ago than this: a document that is younger than its bucket's
+/// newest file by more lists them all.
+const COMMIT_AGE_MAX: Duration = Duration::from_secs(3_600);
 
 type Pending = HashMap<(TableId, Bucket), Arc<TableDef>>;
 
@@ -37,9 +47,9 @@ pub(crate) struct Publisher(Option<Arc<Shared>>);
 impl Publisher {
     /// Publishes on that layer if it is a local one. A folder with data of the original GigAPI has documents of
     /// its own, which are left alone: there nothing is published.
-    pub(crate) fn new(catalog: Arc<dyn Catalog>, layer: Arc<Layer>) -> Self {
-        let is_ours = layer.local.as_ref().is_some_and(|local| original_data(local.root()).is_none());
-        Self(is_ours.then(|| {
+    pub(crate) async fn open(catalog: Arc<dyn Catalog>, layer: Arc<Layer>) -> gigapi_storage::Result<Self> {
+        let is_ours = layer.local.is_some() && layer.original().await?.is_none();
+        Ok(Self(is_ours.then(|| {
             let shared = Shared {
                 catalog,
                 layer,
@@ -48,7 +58,7 @@ impl Publisher {
                 publishing: AsyncMutex::new(()),
             };
             Arc::new(shared)
-        }))
+        })))
     }
 
     /// Folders of the table changed.
@@ -63,6 +73,14 @@ impl Publisher {
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Some(shared) = self.0 else { return };
         tokio::pin!(stop);
+        tokio::select! {
+            () = &mut stop => return,
+            caught_up = shared.catch_up() => {
+                if let Err(reason) = caught_up {
+                    tracing::warn!(reason, "whether each metadata.json is the newest is not known");
+                }
+            }
+        }
         loop {
             tokio::select! {
                 () = &mut stop => return,
@@ -85,11 +103,41 @@ impl Publisher {
 }
 
 impl Shared {
+    /// Notes the folders whose document may be older than their files.
+    async fn catch_up(&self) -> Result<(), String> {
+        let tables = self.catalog.live_tables().await.map_err(|error| error.to_string())?;
+        for table in tables {
+            let snapshot = match self.catalog.snapshot(table.id, TimeRange::ALL).await {
+                Ok(snapshot) => snapshot,
+                // Dropped since the list was made.
+                Err(gigapi_catalog::Error::Dropped { .. }) => continue,
+                Err(error) => return Err(error.to_string()),
+            };
+            let mut newest: HashMap<Bucket, Timestamp> = HashMap::new();
+            for file in snapshot.files.iter().filter(|file| file.layer == self.layer.name) {
+                let minted_at = file.id.minted_at();
+                newest.entry(file.bucket).and_modify(|at| *at = minted_at.max(*at)).or_insert(minted_at);
+            }
+            for (bucket, minted_at) in newest {
+                let path = metadata_json::path(&table, bucket);
+                let written_at = match self.layer.store.head(&path).await {
+                    Ok(document) => document.last_modified.timestamp_nanos_opt().map(Timestamp::from_nanos),
+                    Err(object_store::Error::NotFound { .. }) => None,
+                    Err(error) => return Err(error.to_string()),
+                };
+                if written_at.is_none_or(|at| at <= minted_at.plus(COMMIT_AGE_MAX)) {
+                    self.pending.lock().insert((table.id, bucket), Arc::clone(&table));
+                    self.changed.notify_one();
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn publish_pending(&self) {
         let _only = self.publishing.lock().await;
         let pending = std::mem::take(&mut *self.pending.lock());
-        let Some(local) = &self.layer.local else { return };
-        let mut documents = Vec::with_capacity(pending.len());
+        let mut documents = Vec::with_capacity(pending.len().min(DOCUMENTS_PER_BATCH));
         for ((id, bucket), table) in pending {
             match self.document(id, bucket, &table).await {
                 Ok(document) => documents.push((metadata_json::path(&table, bucket), document)),
@@ -97,11 +145,19 @@ impl Shared {
                     tracing::warn!(database = %table.database, table = %table.name, %bucket, reason, "metadata.json is not published");
                 }
             }
+            if documents.len() == DOCUMENTS_PER_BATCH {
+                self.put(std::mem::take(&mut documents)).await;
+            }
         }
+        self.put(documents).await;
+    }
+
+    /// Writes documents together, so that a thousand folders share their disk syncs.
+    async fn put(&self, documents: Vec<(Path, Bytes)>) {
+        let Some(local) = &self.layer.local else { return };
         if documents.is_empty() {
             return;
         }
-        // Written together, so that a thousand folders share their disk syncs.
         if let Err(error) = local.put_files(documents).await {
             tracing::warn!(%error, "metadata.json is not published");
         }

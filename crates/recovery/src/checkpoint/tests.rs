@@ -71,7 +71,7 @@ async fn the_newest_readable_checkpoint_is_found_and_the_oldest_go() {
     for seq in 1..=4 {
         world.flush(&table, &log, (seq, seq), &[&[1, 2]]).await;
         let export = world.catalog.export(table.id).await.unwrap();
-        write_checkpoint(&layer, owner, export.clone()).await.unwrap();
+        write_checkpoints(&layer, owner, vec![export.clone()]).await.unwrap();
         exports.push(export);
     }
     let mut kept = names(&layer).await.unwrap();

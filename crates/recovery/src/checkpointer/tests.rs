@@ -54,3 +54,20 @@ async fn a_clean_shutdown_leaves_a_checkpoint_of_everything() {
     checkpointer.run(std::future::ready(())).await;
     assert_eq!(written(&world).await.len(), 2);
 }
+
+#[tokio::test]
+async fn the_disk_syncs_of_a_pass_do_not_grow_with_the_tables() {
+    let world = World::new().await;
+    let mut checkpointer = Checkpointer::new(world.catalog.clone(), world.layers.clone(), Policy::default());
+    let mut syncs_of_passes = Vec::new();
+    for pass in 0_usize..6 {
+        // Ten tables at first, a hundred more each time; from the fourth pass on old checkpoints go.
+        for table in 0..10 + 100 * pass {
+            world.table_of(&format!("t{table}"), &format!("c{pass}")).await;
+        }
+        let before = world.layers.disk_syncs();
+        assert_eq!(checkpointer.pass(true).await.unwrap(), 10 + 100 * pass);
+        syncs_of_passes.push(world.layers.disk_syncs() - before);
+    }
+    assert!(syncs_of_passes.iter().all(|syncs| *syncs <= 4), "{syncs_of_passes:?}");
+}

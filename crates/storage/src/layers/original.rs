@@ -1,17 +1,17 @@
 //! Recognises the data folder of the original GigAPI, so that a start can name it and leave it alone.
 //!
-//! It looks only as deep as needed and at a bounded number of folders, reads no file, and changes nothing.
+//! Asked once, when a layer is claimed, because later our own files look the same. It looks only as deep as needed and at a bounded number of folders, reads no file, and changes nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::OWN_FOLDER;
+use serde::{Deserialize, Serialize};
 
 /// A start must not walk a large foreign folder for minutes.
 const FOLDERS_MAX: usize = 10_000;
 
 /// A table that the original wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginalData {
     /// The folder of its database.
     pub database: String,
@@ -21,14 +21,10 @@ pub struct OriginalData {
     pub evidence: PathBuf,
 }
 
-/// The first table of the original below `root`, unless the folder carries our marker.
+/// The first table of the original below `root`, a folder that is not ours yet.
 ///
-/// Tables lie there as `<db>/<table>/date=…/hour=…/metadata.json` or `<db>/<table>/data/date=…`. Ours carry the
-/// marker `_gigapi/catalog.json` beside them, which the original never writes.
-pub fn original_data(root: &Path) -> Option<OriginalData> {
-    if root.join(OWN_FOLDER).join("catalog.json").exists() {
-        return None;
-    }
+/// Tables lie there as `<db>/<table>/date=…/hour=…/metadata.json` or `<db>/<table>/data/date=…`.
+pub(super) fn original_data(root: &Path) -> Option<OriginalData> {
     let mut left = FOLDERS_MAX;
     for database in folders(root, &mut left) {
         for table in folders(&database, &mut left) {

@@ -87,7 +87,14 @@ async fn a_marker_that_cannot_be_read_stops_the_start() {
 }
 
 #[tokio::test]
-async fn the_originals_data_is_recognised_and_ours_is_not() {
+async fn the_originals_data_is_recognised_when_a_layer_is_claimed_and_ours_never() {
+    let ours = tempfile::tempdir().unwrap();
+    let layer = Layer::open(&LayerSettings::folder(name("hot"), ours.path()), &SystemIds).unwrap();
+    layer.claim(catalog(1)).await.unwrap();
+    fs::create_dir_all(ours.path().join("mydb/weather/date=2025-04-17/hour=15")).unwrap();
+    fs::write(ours.path().join("mydb/weather/date=2025-04-17/hour=15/metadata.json"), "{}").unwrap();
+    layer.claim(catalog(1)).await.unwrap();
+    assert_eq!(layer.original().await.unwrap(), None);
     for layout in ["mydb/weather/date=2025-04-17/hour=15/metadata.json", "mydb/weather/data/date=2025-04-17/x"] {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(original_data(root.path()), None);
@@ -98,7 +105,9 @@ async fn the_originals_data_is_recognised_and_ours_is_not() {
         assert_eq!((found.database.as_str(), found.table.as_str()), ("mydb", "weather"));
         assert!(file.starts_with(&found.evidence), "{found:?}");
         let layer = Layer::open(&LayerSettings::folder(name("hot"), root.path()), &SystemIds).unwrap();
-        layer.claim(catalog(1)).await.unwrap();
-        assert_eq!(original_data(root.path()), None);
+        for _ in 0..2 {
+            layer.claim(catalog(1)).await.unwrap();
+            assert_eq!(layer.original().await.unwrap().as_ref(), Some(&found));
+        }
     }
 }

@@ -126,7 +126,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Deletes objects; those of one folder share its sync. One answer per location, in order.
+    /// Deletes objects; those of one folder share its sync, those of many one of the whole file system. One answer
+    /// per location, in order.
     pub(super) fn delete_many(&self, locations: Vec<Result<ObjectPath>>) -> Vec<Result<ObjectPath>> {
         let removed: Vec<Result<(ObjectPath, PathBuf)>> = locations
             .into_iter()
@@ -138,10 +139,15 @@ impl Disk {
             })
             .collect();
         let touched: BTreeSet<&PathBuf> = removed.iter().flatten().map(|(_, folder)| folder).collect();
-        let unsynced: Vec<(PathBuf, io::ErrorKind)> = touched
-            .into_iter()
-            .filter_map(|folder| Some((folder.clone(), self.sync_folder(folder).err()?.kind())))
-            .collect();
+        let together = cfg!(target_os = "linux") && touched.len() > SYNCED_SINGLY_MAX;
+        let whole = if together { self.sync_file_system().err() } else { None };
+        let failure = |folder: &PathBuf| match &whole {
+            Some(error) => Some(error.kind()),
+            None if together => None,
+            None => Some(self.sync_folder(folder).err()?.kind()),
+        };
+        let unsynced: Vec<(PathBuf, io::ErrorKind)> =
+            touched.into_iter().filter_map(|folder| Some((folder.clone(), failure(folder)?))).collect();
         let answer = |(location, folder): (ObjectPath, PathBuf)| {
             // Such an object is gone but may come back after a power loss: a repeat finds out.
             match unsynced.iter().find(|(unsynced, _)| *unsynced == folder) {
