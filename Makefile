@@ -32,8 +32,9 @@ tests: .tools/venv ## Unit, property, documentation and integration tests
 	$(CARGO) build $(ALL) --all-targets
 	$(TOOLS) $(CARGO) test $(ALL)
 
-soak: .tools/venv ## The long versions: 200 kill cycles
+soak: .tools/venv ## The long versions: 200 kill cycles, twenty thousand cases of every property
 	$(CARGO) build $(ALL) --all-targets
+	PROPTEST_CASES=20000 $(CARGO) test $(ALL) --lib
 	$(TOOLS) GIGAPI_KILL_CYCLES=200 $(CARGO) test $(ALL) -p integration-tests -- kill
 
 bench: ## Figures with their units, release build

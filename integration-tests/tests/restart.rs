@@ -321,29 +321,21 @@ async fn a_full_log_volume_answers_503_and_keeps_what_was_acknowledged() {
     let count = client.number("db", "SELECT count(*) FROM m").await.unwrap();
     assert_eq!(count, acknowledged as f64);
     assert_eq!(client.get("/health").await.unwrap().status, 200);
-    let line = format!("m v=\"{}\" 1000", "x".repeat(100_000));
-    let answer = client.write("db", line.clone()).await.unwrap();
-    assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.header("retry-after").is_some());
-    // More space, as an operator gives it.
-    grow(&server, &folder.path().join("data/_gigapi/wal"), "64m");
+    // Rows that are in files need no log: flushing makes room, whatever the interval.
+    let line = format!("m v=\"{}\" 1000000", "y".repeat(100_000));
     let deadline = Instant::now() + Duration::from_secs(60);
-    while client.write("db", line.clone()).await.unwrap().status != 204 {
+    loop {
+        let answer = client.write("db", line.clone()).await.unwrap();
+        if answer.status == 204 {
+            break;
+        }
+        assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{}", answer.body);
         assert!(Instant::now() < deadline, "writing did not resume:\n{}", server.options().log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let count = client.number("db", "SELECT count(*) FROM m").await.unwrap();
+    assert_eq!(count, acknowledged as f64 + 1.0);
     assert!(server.stop().await.unwrap().success());
-}
-
-/// Makes a small file system of the server larger.
-fn grow(server: &Server, place: &Path, size: &str) {
-    let status = Command::new("nsenter")
-        .args(["--user", "--mount", "--preserve-credentials", "--target", &server.pid().to_string()])
-        .args(["mount", "-o", &format!("remount,size={size}")])
-        .arg(place)
-        .status()
-        .unwrap();
-    assert!(status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,14 +34,18 @@ async fn every_write_route_stores_rows_and_answers_204_without_a_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_seen_by_the_query_after_its_acknowledgement() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = ServerOptions::new(&folder.path().join("data")).set("GIGAPI_SAVE_TIMEOUT_S", "0.05");
-    let server = options.start().await.unwrap();
-    let client = server.client();
-    for row in 1..=300_u32 {
-        client.must_write("db", format!("m,host=a v={row}i {row}")).await.unwrap();
-        let count = client.number("db", "SELECT count(*) FROM m").await.unwrap();
-        assert_eq!(count, f64::from(row));
+    for interval in ["0.01", "0.05", "0.2", "3600"] {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ServerOptions::new(&folder.path().join("data")).set("GIGAPI_SAVE_TIMEOUT_S", interval);
+        let server = options.start().await.unwrap();
+        let client = server.client();
+        for row in 1..=200_u32 {
+            client.must_write("db", format!("m,host=a v={row}i {row}")).await.unwrap();
+            let count = client.number("db", "SELECT count(*) FROM m").await.unwrap();
+            assert_eq!(count, f64::from(row), "flushing every {interval} s");
+        }
+        let flushed = client.metric("gigapi_flush_rows_total").await.unwrap();
+        assert_eq!(flushed > 0.0, interval != "3600", "{flushed} rows flushed, every {interval} s");
     }
 }
 

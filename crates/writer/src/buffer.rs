@@ -6,7 +6,7 @@
 //! snapshot second sees each row once. One lock guards it all; under it, only pointers move.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gigapi_model::{IdempotencyRecord, Invariant, TableId, TimeRange, check_invariant};
@@ -102,7 +102,10 @@ pub struct Buffer {
     state: Mutex<State>,
     bytes: AtomicUsize,
     rows: AtomicU64,
-    committed: watch::Sender<u64>,
+    /// Whether flushes fail, so that nothing will leave soon.
+    stalled: AtomicBool,
+    /// Counts releases and changes of `stalled`.
+    changed: watch::Sender<u64>,
 }
 
 impl Buffer {
@@ -113,7 +116,8 @@ impl Buffer {
             state: Mutex::new(state),
             bytes: AtomicUsize::new(0),
             rows: AtomicU64::new(0),
-            committed: watch::Sender::new(0),
+            stalled: AtomicBool::new(false),
+            changed: watch::Sender::new(0),
         }
     }
 
@@ -214,21 +218,7 @@ impl Buffer {
 
     /// The frozen chunk is in committed files, or its table is gone: its rows leave the buffer.
     pub fn release(&self, frozen: &Frozen) {
-        let mut state = self.lock();
-        let watermark = state.watermarks.entry(frozen.table).or_default();
-        *watermark = frozen.hi.max(*watermark);
-        if let Some(table) = state.tables.get_mut(&frozen.table) {
-            table.frozen = None;
-            table.bytes = table.bytes.saturating_sub(frozen.bytes);
-            if table.chunks.is_empty() {
-                state.tables.remove(&frozen.table);
-            }
-        }
-        drop(state);
-        let rows: usize = frozen.entries.iter().map(|entry| entry.part.rows()).sum();
-        self.bytes.fetch_sub(frozen.bytes, Ordering::Relaxed);
-        self.rows.fetch_sub(rows as u64, Ordering::Relaxed);
-        self.committed.send_modify(|count| *count += 1);
+        self.forget(frozen.table, frozen.hi, frozen.bytes, &frozen.entries, None);
     }
 
     /// Part of the frozen chunk was committed before: what lies above `watermark` is frozen anew; `None` if
@@ -236,27 +226,31 @@ impl Buffer {
     pub fn recut(&self, frozen: &Frozen, watermark: u64) -> Option<Arc<Frozen>> {
         let (above, below): (Vec<Entry>, Vec<Entry>) =
             frozen.entries.iter().cloned().partition(|entry| entry.sequence > watermark);
-        let size = |entries: &[Entry]| entries.iter().map(|entry| entry.part.bytes()).sum::<usize>();
-        let rest = Arc::new(Frozen {
-            table: frozen.table,
-            lo: watermark + 1,
-            hi: frozen.hi,
-            bytes: size(&above),
-            entries: above,
-        });
-        self.release(&Frozen {
-            table: frozen.table,
-            lo: frozen.lo,
-            hi: watermark,
-            bytes: size(&below),
-            entries: below,
-        });
-        if rest.entries.is_empty() {
-            return None;
-        }
+        let bytes = above.iter().map(|entry| entry.part.bytes()).sum();
+        let rest = Frozen { table: frozen.table, lo: watermark + 1, hi: frozen.hi, bytes, entries: above };
+        let rest = (!rest.entries.is_empty()).then(|| Arc::new(rest));
+        let gone = frozen.bytes.saturating_sub(bytes);
+        self.forget(frozen.table, watermark, gone, &below, rest.clone());
+        rest
+    }
+
+    /// Rows leave the buffer and the watermark covers them, at one moment; `rest` stays frozen.
+    fn forget(&self, id: TableId, watermark: u64, bytes: usize, entries: &[Entry], rest: Option<Arc<Frozen>>) {
         let mut state = self.lock();
-        state.tables.entry(frozen.table).or_default().frozen = Some(Arc::clone(&rest));
-        Some(rest)
+        let known = state.watermarks.entry(id).or_default();
+        *known = watermark.max(*known);
+        if let Some(table) = state.tables.get_mut(&id) {
+            table.frozen = rest;
+            table.bytes = table.bytes.saturating_sub(bytes);
+            if table.frozen.is_none() && table.chunks.is_empty() {
+                state.tables.remove(&id);
+            }
+        }
+        drop(state);
+        let rows: usize = entries.iter().map(|entry| entry.part.rows()).sum();
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.rows.fetch_sub(rows as u64, Ordering::Relaxed);
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// What a query adds to its snapshot.
@@ -281,11 +275,28 @@ impl Buffer {
 
     /// Waits until the rows of `sequence` in these tables are in committed files.
     pub async fn until_committed(&self, sequence: u64, tables: &[TableId]) {
-        let mut committed = self.committed.subscribe();
+        let mut changed = self.changed.subscribe();
         while tables.iter().any(|&table| self.watermark(table) < sequence) {
-            if committed.changed().await.is_err() {
+            if changed.changed().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Waits until fewer than `bytes` are buffered, or until waiting is in vain because flushes fail.
+    pub async fn until_below(&self, bytes: usize) {
+        let mut changed = self.changed.subscribe();
+        while self.bytes() >= bytes && !self.stalled.load(Ordering::Relaxed) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Notes whether flushes fail.
+    pub fn set_stalled(&self, stalled: bool) {
+        if self.stalled.swap(stalled, Ordering::Relaxed) != stalled {
+            self.changed.send_modify(|count| *count += 1);
         }
     }
 }

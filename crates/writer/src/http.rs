@@ -39,11 +39,10 @@ pub const WRITE_ENDPOINTS: &[&str] = &[
 struct Shared {
     ingest: Arc<Ingest>,
     metrics: Metrics,
-    readiness: gigapi_service::Readiness,
 }
 
-pub(crate) fn routes(ingest: Arc<Ingest>, metrics: Metrics, readiness: gigapi_service::Readiness) -> Router {
-    let shared = Arc::new(Shared { ingest, metrics, readiness });
+pub(crate) fn routes(ingest: Arc<Ingest>, metrics: Metrics) -> Router {
+    let shared = Arc::new(Shared { ingest, metrics });
     Router::new()
         .route("/write", post(write))
         .route("/api/v2/write", post(write))
@@ -96,7 +95,7 @@ async fn take(shared: &Shared, dialect: Dialect, database: Option<String>, reque
         shared.metrics.requests_rejected.get_or_create(&CauseLabel { cause }).inc();
     };
     // Limits on load are asked first: a request that cannot be stored costs no parsing.
-    let read = match shared.ingest.admit() {
+    let read = match shared.ingest.until_admitted().await {
         Ok(()) => read(shared, dialect, database, request).await,
         Err(error) => Err(api_error(&error, dialect)),
     };
@@ -133,7 +132,6 @@ async fn read(
     let body = collect_body(body, limits.body_bytes_max).await?;
     let body = decode::decode(body, encoding, limits.decompressed_bytes_max).await?;
     let accept_partial = params.accept_partial;
-    let _ = &shared.readiness;
     Ok((params.into_request(body), accept_partial))
 }
 

@@ -19,6 +19,7 @@ use gigapi_service::settings::{Durability, Limits};
 use tokio::sync::{Notify, oneshot};
 
 use crate::buffer::Buffer;
+use crate::cpu::{CpuSeconds, Work};
 use crate::idempotency::{Keys, Lookup};
 use crate::line_protocol::{ParseOptions, Parsed, ParsedTable, Precision, parse};
 use crate::tables::Tables;
@@ -33,6 +34,9 @@ const INLINE_BYTES_MAX: usize = 32 << 10;
 
 /// How long a request that asked for a commit waits for it.
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long a request waits for room in the buffer: clients give up after five seconds at the earliest.
+const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How often a race for a definition is run again; each round ends with a definition that is newer.
 const DEFINE_ROUNDS_MAX: usize = 8;
@@ -76,11 +80,26 @@ pub(crate) struct Ingest {
     pub(crate) keys: Arc<Keys>,
     pub(crate) log: Log,
     pub(crate) flush_now: Arc<Notify>,
+    pub(crate) cpu: CpuSeconds,
 }
 
 impl Ingest {
-    /// Whether there is room; asked before any work is done for a request.
-    pub(crate) fn admit(&self) -> Result<(), WriteError> {
+    /// Waits for room; asked before any work is done for a request and before its body is read.
+    ///
+    /// Where rows come faster than they are flushed, requests wait from half of the buffer's limit on: cores that
+    /// do not parse encode, and the clients slow down to what the machine sustains without seeing an error.
+    pub(crate) async fn until_admitted(&self) -> Result<(), WriteError> {
+        let half = self.options.buffer_bytes_max / 2;
+        if self.buffer.bytes() >= half {
+            self.flush_now.notify_one();
+            // Whether the wait was long enough, the limits themselves decide.
+            let _ = tokio::time::timeout(ADMISSION_WAIT_MAX, self.buffer.until_below(half)).await;
+        }
+        self.admit()
+    }
+
+    /// Whether there is room.
+    fn admit(&self) -> Result<(), WriteError> {
         let buffered = self.buffer.bytes();
         if buffered >= self.options.buffer_bytes_max {
             return Err(WriteError::busy(format!(
@@ -90,6 +109,8 @@ impl Ingest {
         }
         let logged = self.log.status().bytes.load(std::sync::atomic::Ordering::Relaxed);
         if logged >= self.options.wal_bytes_max {
+            // Segments go when their rows are in files.
+            self.flush_now.notify_one();
             return Err(WriteError::busy(format!(
                 "the write-ahead log holds {logged} bytes, GIGAPI_WAL_BYTES_MAX is {}; send again later",
                 self.options.wal_bytes_max
@@ -114,11 +135,14 @@ impl Ingest {
         let options = self.parse_options(&request);
         let body = request.body.clone();
         let inline = body.len() <= INLINE_BYTES_MAX;
-        let mut parsed = on_cpu(inline, move || parse(&body, &options)).await?;
+        let cpu = self.cpu.clone();
+        let mut parsed = on_cpu(inline, move || cpu.of(Work::Parse, || parse(&body, &options))).await?;
         let definitions = self.definitions(&request, &mut parsed).await?;
         let body = request.body.clone();
         let answered = key.map(|key| (key, received_at));
-        let accepted = on_cpu(inline, move || conform_all(&body, parsed, &definitions, answered)).await??;
+        let cpu = self.cpu.clone();
+        let conforming = move || cpu.of(Work::Conform, || conform_all(&body, parsed, &definitions, answered));
+        let accepted = on_cpu(inline, conforming).await??;
         if accepted.outcome.is_refused(request.accept_partial) {
             return Ok(accepted.outcome.refused_whole(request.accept_partial));
         }
@@ -227,7 +251,9 @@ impl Ingest {
         };
         self.log.append(Append { payload, definitions, applied, done })?;
         let Some(told) = told else { return Ok(outcome) };
-        let sequence = told.await.map_err(|_| WriteError::from(crate::wal::LogError::Closed))??;
+        let logged = told.await.map_err(|_| WriteError::from(crate::wal::LogError::Closed))?;
+        // A full disk gets room when rows are in files and their segments go.
+        let sequence = logged.inspect_err(|_| self.flush_now.notify_one())?;
         if durability == Durability::Commit {
             self.flush_now.notify_one();
             let committed = self.buffer.until_committed(sequence, &ids);
@@ -240,17 +266,17 @@ impl Ingest {
         Ok(outcome)
     }
 
-    /// One table may hold at most half of the buffer, so that a table which cannot commit leaves room for
+    /// One table may hold at most three quarters of the buffer, so that a table which cannot commit leaves room for
     /// the others.
     fn admit_tables(&self, tables: &[(TableId, Arc<gigapi_rows::Part>)]) -> Result<(), WriteError> {
-        let share = self.options.buffer_bytes_max / 2;
+        let share = self.options.buffer_bytes_max / 4 * 3;
         // Far from the limit no table can be over its share.
         if self.buffer.bytes() < share {
             return Ok(());
         }
         match tables.iter().find(|(table, _)| self.buffer.table_bytes(*table) >= share) {
             Some(_) => Err(WriteError::busy(format!(
-                "rows of this table wait for their flush and fill half of GIGAPI_BUFFER_BYTES_MAX ({} bytes); send again later",
+                "rows of this table wait for their flush and fill three quarters of GIGAPI_BUFFER_BYTES_MAX ({} bytes); send again later",
                 self.options.buffer_bytes_max
             ))),
             None => Ok(()),

@@ -10,6 +10,7 @@
 //! neither SQL nor any querier.
 
 mod buffer;
+mod cpu;
 mod crash;
 mod flush;
 mod http;

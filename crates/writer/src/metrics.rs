@@ -7,6 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::cpu::CpuSeconds;
+
 /// Where a flush failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum Stage {
@@ -47,6 +49,7 @@ pub(crate) struct Metrics {
     pub(crate) bytes_accepted: Counter,
     pub(crate) requests_rejected: Family<CauseLabel, Counter>,
     pub(crate) write_seconds: Histogram,
+    pub(crate) cpu_seconds: CpuSeconds,
     pub(crate) wal_sync_seconds: Histogram,
     pub(crate) wal_bytes: Gauge,
     pub(crate) wal_segments: Gauge,
@@ -83,6 +86,7 @@ impl Metrics {
             bytes_accepted: Counter::default(),
             requests_rejected: Family::default(),
             write_seconds: seconds(),
+            cpu_seconds: CpuSeconds::default(),
             wal_sync_seconds: seconds(),
             wal_bytes: Gauge::default(),
             wal_segments: Gauge::default(),
@@ -125,6 +129,7 @@ impl Metrics {
             self.requests_rejected.clone(),
         );
         r.register("write_seconds", "Time from a request's last byte to its answer", self.write_seconds.clone());
+        r.register("writer_cpu_seconds", "Processor time spent on rows, by work", self.cpu_seconds.family.clone());
     }
 
     fn register_wal(&self, r: &mut Registry) {

@@ -113,7 +113,6 @@ impl OpenError {
 pub struct Writer {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) metrics: Metrics,
-    readiness: Readiness,
     id: WriterId,
     layers: Arc<Layers>,
     flusher: Flusher,
@@ -173,13 +172,20 @@ impl Writer {
             flush_now: Arc::clone(&flush_now),
             fenced,
         });
-        let ingest =
-            Ingest { options: ingest_options(&options), clock: components.clock, tables, buffer, keys, log, flush_now };
+        let ingest = Ingest {
+            options: ingest_options(&options),
+            clock: components.clock,
+            tables,
+            buffer,
+            keys,
+            log,
+            flush_now,
+            cpu: metrics.cpu_seconds.clone(),
+        };
         drop(starting);
         Ok(Self {
             ingest: Arc::new(ingest),
             metrics,
-            readiness: components.readiness,
             id: folder.writer(),
             layers: components.layers,
             flusher,
@@ -208,7 +214,7 @@ impl Writer {
 
     /// The write endpoints.
     pub fn routes(&self) -> Router {
-        crate::http::routes(Arc::clone(&self.ingest), self.metrics.clone(), self.readiness.clone())
+        crate::http::routes(Arc::clone(&self.ingest), self.metrics.clone())
     }
 
     /// Flushes until the shutdown reaches its flush phase, then drains the buffer and closes the log. Ends

@@ -194,13 +194,16 @@ async fn ingest() -> Result<()> {
     println!("  {:>12.0} MiB resident at most", watched as f64 / f64::from(1 << 20));
     let counted = client.number("bench", "SELECT count(*) FROM cpu").await?;
     println!("  {counted:>12.0} rows counted by SQL right after the last acknowledgement");
+    for work in ["Parse", "Conform", "Sort", "Encode"] {
+        let cpu = client.metric(&format!("gigapi_writer_cpu_seconds_total{{work=\"{work}\"}}")).await?;
+        println!("  {:>12.3} of them: {}", cpu / millions, work.to_lowercase());
+    }
     for (name, metric) in [
-        ("flush encode", "gigapi_flush_encode_seconds_sum"),
-        ("flush upload", "gigapi_flush_upload_seconds_sum"),
-        ("flush commit", "gigapi_flush_commit_seconds_sum"),
-        ("log sync", "gigapi_wal_sync_seconds_sum"),
+        ("log syncs", "gigapi_wal_sync_seconds_sum"),
+        ("making files durable", "gigapi_flush_upload_seconds_sum"),
+        ("catalog commits", "gigapi_flush_commit_seconds_sum"),
     ] {
-        println!("  {:>12.3} s per million rows in {name}", client.metric(metric).await? / millions);
+        println!("  {:>12.3} s per million rows waiting for {name}", client.metric(metric).await? / millions);
     }
     server.stop().await?;
     let on_disk = folder_bytes(&folder.path().join("data/bench"))?;

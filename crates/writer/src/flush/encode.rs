@@ -12,6 +12,7 @@ use gigapi_storage::{FileEncoders, FileFacts, FilePath, Origin};
 use object_store::path::Path;
 
 use crate::buffer::Frozen;
+use crate::cpu::{CpuSeconds, Work};
 
 /// A flush makes at most this many files of a table, as long as years are coarse enough for that.
 const FILES_MAX: usize = 16;
@@ -39,6 +40,7 @@ pub(crate) struct Encoder {
     pub(crate) writer_epoch: u64,
     /// The catalog's present, which the files' ids carry.
     pub(crate) now: Timestamp,
+    pub(crate) cpu: CpuSeconds,
 }
 
 /// Why an interval cannot be encoded: stored rows and their definition do not fit.
@@ -54,13 +56,15 @@ impl Encoder {
     pub(crate) fn encode(&self, frozen: Arc<Frozen>, table: Arc<TableDef>) -> Result<Prepared, EncodeError> {
         let name = || format!("{}.{}", table.database, table.name);
         let parts: Vec<Arc<Part>> = frozen.entries.iter().map(|entry| Arc::clone(&entry.part)).collect();
-        let buckets = Gather::new(&parts, &table, GatherOptions::default()).by_bucket(FILES_MAX);
+        let gather = || Gather::new(&parts, &table, GatherOptions::default()).by_bucket(FILES_MAX);
+        let buckets = self.cpu.of(Work::Sort, gather);
         let count = u32::try_from(buckets.len()).unwrap_or(u32::MAX);
         let mut objects = Vec::with_capacity(buckets.len());
         let mut added = Vec::with_capacity(buckets.len());
         let (mut rows, mut bytes) = (0, 0);
         for (part, (bucket, gather)) in (0..count).zip(buckets) {
-            let batch = gather.disk_batch().map_err(|source| EncodeError::Gather { table: name(), source })?;
+            let batch = self.cpu.of(Work::Sort, || gather.disk_batch());
+            let batch = batch.map_err(|source| EncodeError::Gather { table: name(), source })?;
             let facts = FileFacts {
                 catalog: self.catalog.catalog,
                 catalog_epoch: self.catalog.epoch,
@@ -76,7 +80,8 @@ impl Encoder {
                 },
             };
             let encoder = self.encoders.get(&table, batch.schema_ref());
-            let encoded = encoder.and_then(|encoder| encoder.encode(&[batch], &facts));
+            let encode = || encoder.and_then(|encoder| encoder.encode(&[batch], &facts));
+            let encoded = self.cpu.of(Work::Encode, encode);
             let encoded = encoded.map_err(|source| EncodeError::Encode { table: name(), source: Box::new(source) })?;
             let file = DataFile {
                 id: self.ids.file_id(self.now),

@@ -129,6 +129,7 @@ impl Flusher {
     }
 
     fn succeeded(&mut self) {
+        self.parts.buffer.set_stalled(false);
         if let Some(stage) = self.failing.take() {
             tracing::info!(?stage, "flushing works again");
         }
@@ -136,6 +137,7 @@ impl Flusher {
 
     /// Says once what keeps failing.
     fn report(&mut self, stage: Stage, message: &dyn std::fmt::Display) {
+        self.parts.buffer.set_stalled(true);
         self.parts.metrics.flush_failures.get_or_create(&StageLabel { stage }).inc();
         if self.failing != Some(stage) {
             tracing::error!(?stage, "a flush failed and is tried again; rows stay in the write-ahead log: {message}");
@@ -212,6 +214,7 @@ impl Flusher {
             writer: self.parts.writer,
             writer_epoch: self.parts.writer_epoch,
             now,
+            cpu: self.parts.metrics.cpu_seconds.clone(),
         };
         Ok((encoder, defined))
     }
