@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use integration_tests::{Server, ServerOptions};
 use serde_json::Value;
+use tokio::time::Instant;
 
 async fn commit(server: &Server, lines: &str) {
     let answer = server.client().post("/write?db=db&key=none&durability=commit", &[], lines.to_owned()).await.unwrap();

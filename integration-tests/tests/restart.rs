@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use integration_tests::{Client, Server, ServerOptions};
+use tokio::time::Instant;
 
 use crate::writing::server;
 
