@@ -4,6 +4,7 @@
 //! - `writing`: what clients send, and what they are answered
 //! - `reading`: SQL over unflushed rows and files; the sandbox
 //! - `hostile`: names, sizes and bodies that must do no harm
+//! - `disks`: full disks, full buffers
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
 //! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
 //! - `real_input`: public data, answers compared with another engine
@@ -13,6 +14,7 @@
 
 mod architecture;
 mod command_line;
+mod disks;
 mod hostile;
 mod reading;
 mod real_input;

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use integration_tests::{Client, Server, ServerOptions};
-use tokio::time::Instant;
+use integration_tests::{Client, ServerOptions};
 
 use crate::writing::server;
 
@@ -284,82 +283,4 @@ async fn a_log_that_is_gone_stops_the_start_until_the_loss_is_accepted() {
     assert!(refused.options().log().contains("GIGAPI_ACCEPT_WAL_LOSS"), "{}", refused.options().log());
     let server = options.clone().set("GIGAPI_ACCEPT_WAL_LOSS", "true").start().await.unwrap();
     assert_eq!(server.client().number("db", "SELECT sum(v) FROM m").await.unwrap(), 1.0);
-}
-
-/// Small file systems in a mount namespace of the server's own: one for the data folder, one for the log.
-fn on_small_disks(folder: &Path, data: &str, log: &str) -> ServerOptions {
-    let root = folder.join("data");
-    std::fs::create_dir_all(&root).unwrap();
-    let script = format!(
-        "mount -t tmpfs -o size={data} tmpfs '{0}' && mkdir -p '{0}/_gigapi/wal' && \
-         mount -t tmpfs -o size={log} tmpfs '{0}/_gigapi/wal' && exec \"$@\"",
-        root.display()
-    );
-    let options = ServerOptions::new(&root);
-    options.through(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"])
-}
-
-async fn fills_up(server: &Server, path: &str) -> (u64, u16) {
-    let client = server.client();
-    let text = "x".repeat(100_000);
-    for row in 0..400_u64 {
-        let answer = client.post(path, &[], format!("m v=\"{text}{row}\",n={row}i {row}")).await.unwrap();
-        if answer.status != 204 {
-            return (row, answer.status);
-        }
-    }
-    panic!("the disk never filled up");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_log_volume_answers_503_and_keeps_what_was_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = on_small_disks(folder.path(), "256m", "8m").set("GIGAPI_SAVE_TIMEOUT_S", "3600");
-    let server = options.start().await.unwrap();
-    let (acknowledged, status) = fills_up(&server, "/write?db=db").await;
-    assert_eq!(status, 503);
-    let client = server.client();
-    let count = client.number("db", "SELECT count(*) FROM m").await.unwrap();
-    assert_eq!(count, acknowledged as f64);
-    assert_eq!(client.get("/health").await.unwrap().status, 200);
-    // Rows that are in files need no log: flushing makes room, whatever the interval.
-    let line = format!("m v=\"{}\" 1000000", "y".repeat(100_000));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let answer = client.write("db", line.clone()).await.unwrap();
-        if answer.status == 204 {
-            break;
-        }
-        assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{}", answer.body);
-        assert!(Instant::now() < deadline, "writing did not resume:\n{}", server.options().log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let count = client.number("db", "SELECT count(*) FROM m").await.unwrap();
-    assert_eq!(count, acknowledged as f64 + 1.0);
-    assert!(server.stop().await.unwrap().success());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_layer_keeps_rows_in_the_log_and_resumes_when_there_is_space() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = on_small_disks(folder.path(), "16m", "64m").set("GIGAPI_SAVE_TIMEOUT_S", "0.05");
-    let server = options.start().await.unwrap();
-    let client = server.client();
-    client.must_write("db", "m v=0i 1").await.unwrap();
-    // Filled from inside the server's own namespace.
-    let filler = format!("/proc/{}/root{}/filler", server.pid(), folder.path().join("data").display());
-    let filled = std::fs::write(&filler, vec![1_u8; 32 << 20]);
-    assert!(filled.is_err(), "the small disk is not small");
-    for row in 0..20 {
-        client.must_write("db", format!("m v={row}i {row}")).await.unwrap();
-    }
-    let failures = async || client.metric("gigapi_flush_failures").await.unwrap_or(0.0);
-    while failures().await == 0.0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(client.number("db", "SELECT sum(v) FROM m").await.unwrap(), 190.0);
-    std::fs::remove_file(&filler).unwrap();
-    let answer = client.post("/write?db=db&durability=commit", &[], "m v=1000i 1000").await.unwrap();
-    assert_eq!(answer.status, 204, "{}", answer.body);
-    assert_eq!(client.number("db", "SELECT sum(v) FROM m").await.unwrap(), 1190.0);
 }

@@ -206,25 +206,3 @@ async fn credentials_guard_everything_but_health() {
     assert_eq!(wrong.status, 401);
     assert!(!server.options().log().contains("canary"), "a secret was printed");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn limits_answer_503_and_service_resumes() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = ServerOptions::new(&folder.path().join("data"))
-        .set("GIGAPI_BUFFER_BYTES_MAX", "64KiB")
-        .set("GIGAPI_SAVE_TIMEOUT_S", "3600");
-    let server = options.start().await.unwrap();
-    let client = server.client();
-    let mut busy = None;
-    for row in 0..200 {
-        let lines: String = (0..50).map(|line| format!("m,host=h{line} v={row}i {row}\n")).collect();
-        let answer = client.write("db", lines).await.unwrap();
-        if answer.status != 204 {
-            busy = Some(answer);
-            break;
-        }
-    }
-    let busy = busy.expect("the limit was never reached");
-    assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
-    assert!(busy.body.contains("GIGAPI_BUFFER_BYTES_MAX"), "{}", busy.body);
-}

@@ -151,7 +151,7 @@ impl Writer {
         let apply =
             ApplyToBuffer { buffer: Arc::clone(&buffer), keys: Arc::clone(&keys), flush_now: Arc::clone(&flush_now) };
         let status = Arc::new(LogStatus::new(metrics.wal_sync_seconds.clone()));
-        let log_options = log_options(folder.writer(), &session, &replayed.replay);
+        let log_options = log_options(folder.writer(), &session, &replayed.replay, options.settings.wal_bytes_max);
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
         let tables = Arc::new(Tables::new(Arc::clone(&catalog)));
@@ -268,13 +268,14 @@ fn ingest_options(options: &WriterOptions) -> IngestOptions {
     }
 }
 
-fn log_options(writer: WriterId, session: &WriterSession, replay: &Replay) -> LogOptions {
+fn log_options(writer: WriterId, session: &WriterSession, replay: &Replay, bytes_max: u64) -> LogOptions {
     let committed = session.watermarks.values().copied().max().unwrap_or(0);
     LogOptions {
         writer,
         epoch: session.epoch,
         first_sequence: replay.last_sequence.max(committed) + 1,
         segment_bytes: SEGMENT_BYTES,
+        bytes_max,
     }
 }
 

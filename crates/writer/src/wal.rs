@@ -8,6 +8,7 @@
 mod disk;
 mod folder;
 mod log;
+mod owner;
 mod record;
 mod replay;
 mod segment;

@@ -273,7 +273,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(400)))]
     #[test]
     fn no_history_loses_or_doubles_a_row(steps in steps()) {
         let mut world = World::new();

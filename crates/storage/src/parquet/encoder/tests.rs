@@ -311,7 +311,7 @@ fn row() -> impl Strategy<Value = Row> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(200)))]
     #[test]
     fn any_rows_are_read_back_as_they_were(rows in proptest::collection::vec(row(), 1..700)) {
         let file = encode(&rows);

@@ -65,7 +65,7 @@ fn mutations() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(4_000)))]
 
     #[test]
     fn any_bytes_are_read_without_harm(body in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -164,7 +164,7 @@ fn nearly_valid() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6_000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(6_000)))]
 
     #[test]
     fn nearly_valid_lines_are_judged_as_influxdb_judges_them(line in nearly_valid()) {
