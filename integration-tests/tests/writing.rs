@@ -123,7 +123,7 @@ async fn type_conflicts_are_400_before_and_after_a_flush() {
     assert_eq!(committed.status, 204, "{}", committed.body);
     let text = client.write("db", "m f=\"x\" 3").await.unwrap();
     assert_eq!(text.status, 400);
-    assert!(text.body.contains("f is a string field here but a integer field in the table"), "{}", text.body);
+    assert!(text.body.contains("f is a string field here but an integer field in the table"), "{}", text.body);
     client.must_write("db", "m f=3i,g=1 4").await.unwrap();
     assert_eq!(client.number("db", "SELECT sum(f) FROM m").await.unwrap(), 6.0);
 }

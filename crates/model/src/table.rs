@@ -135,12 +135,22 @@ pub enum SortOrder {
     TagsThenTime,
 }
 
+/// What stands before the type's name in a sentence.
+fn article(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Integer | ColumnType::Unsigned => "an",
+        _ => "a",
+    }
+}
+
 /// Why a table cannot have a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// The name is taken with another type or role.
     #[error(
-        "column {name} is a {wanted_type} {wanted_role} here but a {registered_type} {registered_role} in the table; send it as it is registered or use another name"
+        "column {name} is {} {wanted_type} {wanted_role} here but {} {registered_type} {registered_role} in the table; send it as it is registered or use another name",
+        article(*.wanted_type),
+        article(*.registered_type)
     )]
     Conflict {
         /// The column.

@@ -5,6 +5,7 @@
 
 mod process;
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use gigapi_model::Clock;
@@ -35,6 +36,8 @@ pub fn start_logging(settings: &LogSettings) -> Result<()> {
     let logging = |reason: String| Error::Logging { reason };
     let filter = EnvFilter::try_new(&settings.filter).map_err(|error| logging(error.to_string()))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people; a file or a collector gets plain text.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     let started = match settings.format {
         LogFormat::Text => lines.finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),

@@ -91,7 +91,7 @@ fn the_first_fitting_line_decides_a_new_type() {
     assert_eq!(new_names(&resolution), ["f integer field"]);
     assert_eq!(refused_rows(&resolution), [1, 2]);
     assert!(
-        resolution.refused[0].reason.contains("column f is a float field here but a integer field"),
+        resolution.refused[0].reason.contains("column f is a float field here but an integer field"),
         "{}",
         resolution.refused[0].reason
     );
