@@ -48,7 +48,7 @@ demo: .tools/vega-datasets ## Real observations in, five questions answered
 doc: ## The crates' documentation
 	$(CARGO) doc --locked --workspace --no-deps
 
-.tools/venv: integration-tests/requirements.txt
+.tools/venv: integration-tests/requirements.txt integration-tests/install-tools.sh
 	bash integration-tests/install-tools.sh
 	touch $@
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, make and a C compiler: Python with DuckDB, which computes
-# answers independently, and the public data sets. Into .tools/, or with apt where a program is missing.
+# answers independently, Redis, and the public data sets. Into .tools/, or with apt where a program is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .tools
@@ -9,7 +9,8 @@ need() { # program, Debian packages
   command -v "$1" >/dev/null && return
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo apt-get update -q && $sudo apt-get install -qy "${@:2}"
+  # Runlevel 1 keeps a package from starting its service: the tests start servers of their own.
+  $sudo apt-get update -q && $sudo env RUNLEVEL=1 apt-get install -qy "${@:2}"
 }
 
 vega() {
@@ -30,5 +31,5 @@ python() {
 
 case "${1:-all}" in
   vega) vega ;;
-  *) vega; python ;;
+  *) need redis-server redis-server; vega; python ;;
 esac

@@ -222,7 +222,7 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// Checks, in this order and all before the first write: the catalog's epoch; the commit id (known →
     /// the recorded answer); the fence (a writer's epoch and watermark, a claim's token); that removed files
     /// are live and that no live file which overlaps them in time has a sequence between theirs; that added
-    /// ids are new and younger than one hour. Then files, graveyard, watermark, idempotency keys, version
+    /// ids are new to the table and younger than one hour. Then files, graveyard, watermark, idempotency keys, version
     /// plus one. An added file of a writer gets the new version as its sequence.
     ///
     /// A table that has no watermark for a writer accepts any `lo` from 1: the writer's sequence began
@@ -243,7 +243,8 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// a removed file's grave is forgotten, so that holders of an older snapshot find them.
     async fn statistics(&self, table: TableId, files: &[FileId]) -> Result<HashMap<FileId, Arc<[u8]>>>;
 
-    /// Idempotency keys recorded by commits of the last ten minutes.
+    /// Idempotency keys recorded by commits of the last ten minutes; of a key that several commits brought, the
+    /// first record.
     async fn idempotency_records(&self) -> Result<Vec<IdempotencyRecord>>;
 
     /// Claims live, unclaimed files. A lapsed claim is taken over; it can neither commit nor be renewed,

@@ -20,6 +20,7 @@ use gigapi_model::{
 };
 
 use crate::record::tests::file as plain_file;
+use crate::redis::tests::server::TestServer;
 use crate::{Catalog, Claim, CommitOutcome, Definition, Limits, Result, WriterSession};
 
 /// A catalog under test.
@@ -28,6 +29,8 @@ pub(crate) struct Rig {
     pub(crate) clock: Arc<ManualClock>,
     /// Keeps the folder of a stored catalog.
     pub(crate) _folder: Option<tempfile::TempDir>,
+    /// Keeps the server of a catalog that has one.
+    pub(crate) _server: Option<TestServer>,
 }
 
 /// When scenarios begin.
@@ -41,15 +44,23 @@ pub(crate) fn limits() -> Limits {
 /// Lists the scenarios and runs each on each implementation.
 macro_rules! suite {
     ($($module:ident: $($scenario:ident),+;)+) => {
+        /// Every scenario, one after the other, each on a rig of its own.
+        pub(crate) async fn all<F: Future<Output = Rig>>(rig: impl Fn() -> F) {
+            $($(
+                $module::$scenario(&rig().await).await;
+            )+)+
+        }
+
         suite!(@on memory, memory_rig, $($module: $($scenario),+;)+);
         suite!(@on embedded, embedded_rig, $($module: $($scenario),+;)+);
+        suite!(@on redis, redis_rig, $($module: $($scenario),+;)+);
     };
     (@on $name:ident, $rig:ident, $($module:ident: $($scenario:ident),+;)+) => {
         mod $name {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
-                    super::$module::$scenario(&super::$rig()).await;
+                    super::$module::$scenario(&super::$rig().await).await;
                 }
             )+)+
         }
@@ -109,17 +120,24 @@ suite! {
         writers_and_claims_start_above_what_was_given_before;
 }
 
-fn memory_rig() -> Rig {
+async fn memory_rig() -> Rig {
     let clock = Arc::new(ManualClock::new(START));
     let catalog = crate::MemoryCatalog::new(clock.clone(), Arc::new(SystemIds), limits());
-    Rig { catalog: Arc::new(catalog), clock, _folder: None }
+    Rig { catalog: Arc::new(catalog), clock, _folder: None, _server: None }
 }
 
-fn embedded_rig() -> Rig {
+async fn embedded_rig() -> Rig {
     let clock = Arc::new(ManualClock::new(START));
     let folder = tempfile::tempdir().unwrap();
     let catalog = crate::EmbeddedCatalog::open(folder.path(), clock.clone(), Arc::new(SystemIds), limits()).unwrap();
-    Rig { catalog: Arc::new(catalog), clock, _folder: Some(folder) }
+    Rig { catalog: Arc::new(catalog), clock, _folder: Some(folder), _server: None }
+}
+
+async fn redis_rig() -> Rig {
+    let clock = Arc::new(ManualClock::new(START));
+    let server = TestServer::start(&[]);
+    let catalog = server.catalog(limits(), Some(clock.clone())).await;
+    Rig { catalog: Arc::new(catalog), clock, _folder: None, _server: Some(server) }
 }
 
 impl Rig {

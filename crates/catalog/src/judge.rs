@@ -12,10 +12,12 @@ use gigapi_model::{
     Timestamp, WriterId,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{CommitOutcome, Definition, Error, Limits, Restore, Result};
 
 /// A claim as it is stored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HeldClaim {
     pub(crate) token: u64,
     pub(crate) expires: Timestamp,
@@ -40,7 +42,8 @@ pub(crate) trait Facts {
     fn is_claimed(&self, file: FileId) -> Result<bool>;
     /// The file, if it is live in this table.
     fn live(&self, file: FileId) -> Result<Option<Arc<DataFile>>>;
-    /// Whether any table uses the id or used it within the last hour.
+    /// Whether the table uses the id or used it within the last hour; ids are minted unique, so other tables may be
+    /// asked and need not be.
     fn is_used(&self, file: FileId) -> Result<bool>;
     /// Live files of the table that overlap the range.
     fn overlapping(&self, range: TimeRange) -> Result<Vec<Arc<DataFile>>>;
@@ -240,15 +243,20 @@ pub(crate) fn first_token(epoch: u64) -> u64 {
 /// Whether one more table may be made, in a database that has `tables` now (none: a new database).
 pub(crate) fn check_room(databases: usize, tables: usize, limits: &Limits) -> Result<()> {
     if tables == 0 && databases >= limits.databases_max {
-        return Err(Error::LimitReached { what: "the number of databases", limit: limits.databases_max });
+        return Err(too_many_databases(limits));
     }
     if tables >= limits.tables_per_database_max {
-        return Err(Error::LimitReached {
-            what: "the number of tables in the database",
-            limit: limits.tables_per_database_max,
-        });
+        return Err(too_many_tables(limits));
     }
     Ok(())
+}
+
+pub(crate) fn too_many_databases(limits: &Limits) -> Error {
+    Error::LimitReached { what: "the number of databases", limit: limits.databases_max }
+}
+
+pub(crate) fn too_many_tables(limits: &Limits) -> Error {
+    Error::LimitReached { what: "the number of tables in the database", limit: limits.tables_per_database_max }
 }
 
 /// A new table with the columns that were asked for.

@@ -1,19 +1,22 @@
 //! Which tables, columns and data files exist.
 //!
-//! [`Catalog`] is the contract; [`MemoryCatalog`] and [`EmbeddedCatalog`] keep it, and one suite of
+//! [`Catalog`] is the contract; [`MemoryCatalog`], [`EmbeddedCatalog`] and [`RedisCatalog`] keep it, and one suite of
 //! scenarios (`conformance`) runs on each. What a commit may do is decided in one place (`judge`) for all
 //! of them. The catalog stores words and small records: it never opens a data file, never deletes an
 //! object, and never decides what to merge.
 
 mod api;
+mod delta;
 mod embedded;
 mod error;
 mod file_set;
 mod judge;
+mod ledger;
 mod limits;
 mod memory;
 mod path;
 mod record;
+mod redis;
 
 #[cfg(test)]
 mod conformance;
@@ -26,3 +29,4 @@ pub use embedded::EmbeddedCatalog;
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use memory::MemoryCatalog;
+pub use redis::{RedisCatalog, RedisOptions};

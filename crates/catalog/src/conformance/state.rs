@@ -12,7 +12,7 @@ const HOST: (&str, ColumnType, ColumnRole) = ("host", ColumnType::String, Column
 
 /// The state of a catalog that has lived.
 async fn lived() -> (Restore, TableExport) {
-    let rig = memory_rig();
+    let rig = memory_rig().await;
     let writer = rig.open(1).await;
     let table = rig.catalog.define(definition("db", "cpu", &[HOST])).await.unwrap();
     rig.flush(&writer, table.id, 1, rig.file(10, 20)).await;

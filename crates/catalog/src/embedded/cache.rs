@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::commit::record;
 use super::log;
 use super::sql::{unsigned, uuid};
+use crate::delta;
 use crate::file_set::FileSet;
 use crate::record::decode_definition;
 use crate::{Epochs, Error, Result, Snapshot, TableState};
@@ -122,7 +123,7 @@ impl Cache {
                 log::FILES => {
                     let Some(table) = loaded.get_mut(&key) else { continue };
                     let entry = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
-                    table.apply(log::decode(entry)?, unsigned(row, 2)?);
+                    table.apply(delta::decode(entry)?, unsigned(row, 2)?);
                 }
                 log::DEFINITION => {
                     registry.read_one(connection, key)?;
@@ -224,7 +225,7 @@ impl Loaded {
         Ok(Self { version, files, watermarks: Arc::new(read_watermarks(connection, key)?) })
     }
 
-    fn apply(&mut self, delta: log::Delta, version: u64) {
+    fn apply(&mut self, delta: delta::Delta, version: u64) {
         for file in delta.removed {
             self.files.remove(file);
         }

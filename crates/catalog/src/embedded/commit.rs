@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log;
 use super::sql::{Located, definition, locate, run, signed, unsigned, uuid};
+use crate::delta;
 use crate::judge::{self, Facts, HeldClaim, Verdict};
 use crate::limits::OUTCOMES_PER_WRITER;
 use crate::path::object_path;
@@ -280,7 +281,7 @@ impl Made<'_> {
             Actor::Writer { writer, hi, .. } => Some((writer, hi)),
             Actor::Claim { .. } => None,
         };
-        let entry = log::encode(watermark, added, removed);
+        let entry = delta::encode(watermark, added, removed);
         log::append(self.connection, self.table.key, log::FILES, version, &entry)
     }
 }

@@ -9,7 +9,7 @@ use crate::conformance::{Rig, START, definition, limits};
 
 fn open(folder: &Path, clock: &Arc<ManualClock>) -> Rig {
     let catalog = EmbeddedCatalog::open(folder, clock.clone(), Arc::new(SystemIds), limits()).unwrap();
-    Rig { catalog: Arc::new(catalog), clock: clock.clone(), _folder: None }
+    Rig { catalog: Arc::new(catalog), clock: clock.clone(), _folder: None, _server: None }
 }
 
 #[tokio::test]

@@ -1,0 +1,192 @@
+//! The way to Redis: one server or a cluster, plain or TLS, with timeouts that are settings.
+//!
+//! Connections are shared and reconnect by themselves. A command whose answer was lost may have been run: this
+//! module repeats none. It asks, once at the start, whether the server keeps what it acknowledged.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind};
+
+use crate::{Error, Result};
+
+/// How Redis is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisOptions {
+    /// What every key begins with, so that several installations may share a server.
+    pub prefix: String,
+    /// How long one command may take.
+    pub response_timeout: Duration,
+    /// How long connecting may take.
+    pub connection_timeout: Duration,
+    /// Whether a server that may lose acknowledged changes is accepted.
+    pub accept_unsafe: bool,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            prefix: "gigapi".to_owned(),
+            response_timeout: Duration::from_secs(5),
+            connection_timeout: Duration::from_secs(5),
+            accept_unsafe: false,
+        }
+    }
+}
+
+/// A handle; cheap to clone.
+#[derive(Clone)]
+pub(super) enum Connection {
+    Single(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single(_) => "Connection::Single",
+            Self::Cluster(_) => "Connection::Cluster",
+        })
+    }
+}
+
+impl Connection {
+    /// Connects to `redis://` or `rediss://`; several URLs, divided by commas, are nodes of a cluster.
+    pub(super) async fn open(url: &str, options: &RedisOptions) -> Result<Self> {
+        let nodes: Vec<&str> = url.split(',').map(str::trim).filter(|node| !node.is_empty()).collect();
+        let connection = match nodes.as_slice() {
+            [] => return Err(Error::Unavailable { reason: "its URL is empty; give redis://host:port".to_owned() }),
+            [one] => {
+                let client = Client::open(*one).map_err(unavailable)?;
+                let config = ConnectionManagerConfig::new()
+                    .set_response_timeout(Some(options.response_timeout))
+                    .set_connection_timeout(Some(options.connection_timeout))
+                    .set_number_of_retries(2);
+                Self::Single(ConnectionManager::new_with_config(client, config).await.map_err(unavailable)?)
+            }
+            nodes => {
+                let client = ClusterClientBuilder::new(nodes.iter().copied())
+                    .response_timeout(options.response_timeout)
+                    .connection_timeout(options.connection_timeout)
+                    .retries(3)
+                    .build()
+                    .map_err(unavailable)?;
+                Self::Cluster(client.get_async_connection().await.map_err(unavailable)?)
+            }
+        };
+        if !options.accept_unsafe {
+            connection.check_persistence().await?;
+        }
+        Ok(connection)
+    }
+
+    /// Runs one command.
+    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        match self {
+            Self::Single(connection) => command.query_async(&mut connection.clone()).await,
+            Self::Cluster(connection) => command.query_async(&mut connection.clone()).await,
+        }
+        .map_err(unavailable)
+    }
+
+    /// Runs a script by its hash, and by its text where the server does not know it (a restart, a failover).
+    pub(super) async fn script<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[Vec<u8>],
+    ) -> Result<T> {
+        let mut invocation = script.prepare_invoke();
+        keys.iter().for_each(|key| {
+            invocation.key(*key);
+        });
+        arguments.iter().for_each(|argument| {
+            invocation.arg(argument.as_slice());
+        });
+        match self {
+            Self::Single(connection) => invocation.invoke_async(&mut connection.clone()).await,
+            Self::Cluster(connection) => invocation.invoke_async(&mut connection.clone()).await,
+        }
+        .map_err(unavailable)
+    }
+
+    /// Refuses a server whose settings say that it may lose what it acknowledged, and says what to set.
+    async fn check_persistence(&self) -> Result<()> {
+        for (setting, wanted) in [("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory-policy", "noeviction")]
+        {
+            let found = self.setting(setting).await?;
+            if found.iter().any(|value| value != wanted) {
+                return Err(Error::Unavailable {
+                    reason: format!(
+                        "Redis has {setting} {}, which may lose acknowledged changes; run CONFIG SET {setting} {wanted} and put it into redis.conf, or accept the loss with GIGAPI_METADATA_UNSAFE=true",
+                        found.join(", ")
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The setting's value on every server.
+    async fn setting(&self, name: &str) -> Result<Vec<String>> {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg(name);
+        let answer: redis::Value = self.run(&command).await?;
+        let mut values = Vec::new();
+        collect_setting(&answer, name, &mut values);
+        if values.is_empty() {
+            return Err(Error::Unavailable {
+                reason: format!(
+                    "Redis does not tell its {name}; allow the user CONFIG GET, or accept the risk with GIGAPI_METADATA_UNSAFE=true"
+                ),
+            });
+        }
+        Ok(values)
+    }
+}
+
+/// Finds `name` and its value in an answer that a cluster may have wrapped node by node.
+fn collect_setting(answer: &redis::Value, name: &str, values: &mut Vec<String>) {
+    let text = |value: &redis::Value| String::from_redis_value_ref(value).ok();
+    match answer {
+        redis::Value::Array(items) => {
+            if let [first, second] = items.as_slice()
+                && text(first).as_deref() == Some(name)
+            {
+                values.extend(text(second));
+            } else {
+                items.iter().for_each(|item| collect_setting(item, name, values));
+            }
+        }
+        redis::Value::Map(pairs) => {
+            for (key, value) in pairs {
+                if text(key).as_deref() == Some(name) {
+                    values.extend(text(value));
+                } else {
+                    collect_setting(value, name, values);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Everything that Redis says is "not now": the change may or may not have been made.
+pub(super) fn unavailable(error: RedisError) -> Error {
+    let advice = match error.kind() {
+        ErrorKind::AuthenticationFailed => "; correct user and password in the URL",
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => "; it is a replica: point the URL to the primary",
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => "; it is loading its data, wait",
+        ErrorKind::Server(ServerErrorKind::NoPerm) => "; give the user the rights to these commands and keys",
+        _ => "",
+    };
+    Error::Unavailable { reason: format!("Redis: {error}{advice}") }
+}
+
+/// An answer that none of our scripts gives.
+pub(super) fn unexpected(what: &str) -> Error {
+    Error::Corrupt { reason: format!("Redis answered {what} in a form that this program does not know") }
+}

@@ -1,0 +1,182 @@
+//! A table's whole state out of Redis, a whole catalog into an empty one, and what is read beside snapshots.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use gigapi_model::{FileId, IdempotencyRecord, NewFile, TableId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::registry::field;
+use super::table::{Place, Write, live};
+use super::{RedisCatalog, TABLES_AT_ONCE};
+use crate::judge;
+use crate::ledger::Ledger;
+use crate::record::{damaged, encode_definition, encode_file};
+use crate::{Error, Restore, Result, TableExport};
+
+const VERSION: u32 = 1;
+
+/// Files that one script writes while a catalog is restored: a script blocks the server for as long as it runs.
+const FILES_PER_SCRIPT: usize = 1_000;
+
+#[derive(Serialize, Deserialize)]
+struct StoredRecord {
+    v: u32,
+    at: Timestamp,
+    record: IdempotencyRecord,
+}
+
+pub(super) fn encode_idempotency(at: Timestamp, record: &IdempotencyRecord) -> Result<Vec<u8>> {
+    serde_json::to_vec(&StoredRecord { v: VERSION, at, record: record.clone() })
+        .map_err(|error| damaged(format!("an idempotency record cannot be written: {error}")))
+}
+
+fn decode_idempotency(bytes: &[u8]) -> Result<StoredRecord> {
+    let refused = |error: serde_json::Error| damaged(format!("an idempotency record: {error}"));
+    let stored: StoredRecord = serde_json::from_slice(bytes).map_err(refused)?;
+    match stored.v {
+        VERSION => Ok(stored),
+        version => Err(damaged(format!("idempotency record of version {version}, this program reads {VERSION}"))),
+    }
+}
+
+/// An entry of a stream: its id, and fields with their values.
+type StreamEntry = (String, Vec<Vec<u8>>);
+
+impl RedisCatalog {
+    pub(super) async fn read_idempotency(&self, table: TableId, now: Timestamp) -> Result<Vec<IdempotencyRecord>> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(self.keys(table).idempotency).arg("-").arg("+");
+        let entries: Vec<StreamEntry> = self.0.connection.run(&command).await?;
+        let mut known: BTreeMap<String, IdempotencyRecord> = BTreeMap::new();
+        for (_, fields) in &entries {
+            let Some(value) = fields.get(1) else { continue };
+            let stored = decode_idempotency(value)?;
+            if now.since(stored.at) < self.0.limits.idempotency_window {
+                // The first answer is the one that counts.
+                known.entry(stored.record.key.clone()).or_insert(stored.record);
+            }
+        }
+        Ok(known.into_values().collect())
+    }
+
+    pub(super) async fn read_statistics(&self, table: TableId, files: &[FileId]) -> Result<HashMap<FileId, Arc<[u8]>>> {
+        let mut found: Vec<Option<Vec<u8>>> = Vec::new();
+        if !files.is_empty() {
+            let mut command = redis::cmd("HMGET");
+            command.arg(self.keys(table).statistics);
+            files.iter().for_each(|file| {
+                command.arg(file.uuid().as_bytes().as_slice());
+            });
+            found = self.0.connection.run(&command).await?;
+        }
+        if found.iter().all(Option::is_none) {
+            // Where nothing is found, the table itself may be missing.
+            crate::Catalog::version(self, table).await?;
+        }
+        Ok(files.iter().zip(found).filter_map(|(file, bytes)| Some((*file, Arc::from(bytes?)))).collect())
+    }
+
+    pub(super) async fn export_table(&self, table: TableId) -> Result<TableExport> {
+        let mut export = self
+            .look(table, &[], |replica, _| {
+                let files = replica.files.iter();
+                Ok(TableExport {
+                    epoch: replica.epoch,
+                    table: live(replica, table)?,
+                    version: replica.version,
+                    files: files
+                        .map(|file| NewFile { file: gigapi_model::DataFile::clone(file), statistics: Vec::new() })
+                        .collect(),
+                    watermarks: HashMap::clone(&replica.watermarks),
+                })
+            })
+            .await?;
+        // Statistics never change while a file is live or buried, so they may be read after the files.
+        for files in export.files.chunks_mut(FILES_PER_SCRIPT) {
+            let ids: Vec<FileId> = files.iter().map(|new| new.file.id).collect();
+            let mut found = self.read_statistics(table, &ids).await?;
+            for new in files {
+                new.statistics = found.remove(&new.file.id).map(|bytes| bytes.to_vec()).unwrap_or_default();
+            }
+        }
+        Ok(export)
+    }
+
+    /// Writes all tables, which nobody sees, and then the registry that names them, in one step.
+    pub(super) async fn restore_all(&self, restore: Restore) -> Result<()> {
+        let held = self.all_tables().await?.len();
+        if held > 0 {
+            return Err(Error::NotEmpty { tables: held });
+        }
+        judge::check_restore(&restore)?;
+        let tables: Vec<_> = restore.tables.iter().map(|export| self.restore_table(export, restore.epoch)).collect();
+        futures::stream::iter(tables).buffer_unordered(TABLES_AT_ONCE).try_collect::<()>().await?;
+        let first = judge::first_token(restore.epoch).to_string();
+        let mut writers: Vec<String> =
+            restore.tables.iter().flat_map(|export| export.watermarks.keys()).map(ToString::to_string).collect();
+        writers.sort_unstable();
+        writers.dedup();
+        let now = crate::Catalog::now(self).await?;
+        let mut arguments: Vec<String> = vec![
+            restore.catalog.to_string(),
+            restore.epoch.to_string(),
+            now.nanos().to_string(),
+            restore.tables.len().to_string(),
+            writers.len().to_string(),
+            restore.dropped.len().to_string(),
+        ];
+        for export in &restore.tables {
+            let table = &export.table;
+            arguments.extend([field(&table.database, &table.name), table.id.to_string(), table.database.to_string()]);
+        }
+        writers.into_iter().for_each(|writer| arguments.extend([writer, first.clone()]));
+        arguments.extend(restore.dropped.iter().map(ToString::to_string));
+        let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
+        let held: usize = self.0.connection.script(&self.0.scripts.restore, &self.0.registry.all(), &arguments).await?;
+        match held {
+            0 => Ok(()),
+            tables => Err(Error::NotEmpty { tables }),
+        }
+    }
+
+    /// Writes one table anew: an earlier attempt may have left part of it.
+    async fn restore_table(&self, export: &TableExport, epoch: u64) -> Result<()> {
+        let keys = self.keys(export.table.id);
+        let mut command = redis::cmd("UNLINK");
+        command.arg(&keys.all());
+        let _: usize = self.0.connection.run(&command).await?;
+        let mut ledger = Ledger::new(judge::first_token(epoch));
+        for (writer, watermark) in &export.watermarks {
+            let entry = ledger.writers.entry(*writer).or_default();
+            (entry.epoch, entry.watermark) = (judge::first_token(epoch), *watermark);
+        }
+        let mut pieces = export.files.chunks(FILES_PER_SCRIPT);
+        let mut rev = String::new();
+        loop {
+            let piece = pieces.next().unwrap_or_default();
+            let mut write = Write::new(None, piece, &[]);
+            for NewFile { file, statistics } in piece {
+                write.set(Place::Files, file.id.uuid().as_bytes(), encode_file(file));
+                if !statistics.is_empty() {
+                    write.set(Place::Statistics, file.id.uuid().as_bytes(), statistics.clone());
+                }
+            }
+            if rev.is_empty() {
+                write.set(Place::Head, "state", "live");
+                write.set(Place::Head, "def", encode_definition(&export.table)?);
+                write.version(export.version);
+                write.ledger(&ledger)?;
+            }
+            if !self.apply(export.table.id, epoch, &rev, write).await? {
+                let reason = format!("table {} changes while it is restored; stop the others", export.table.id);
+                return Err(Error::Unavailable { reason });
+            }
+            rev = (rev.parse().unwrap_or(0_u64) + 1).to_string();
+            if pieces.len() == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
