@@ -4,7 +4,9 @@
 //! reason to skip.
 
 mod client;
+mod redis;
 mod server;
 
 pub use client::{Answer, Client};
+pub use redis::Redis;
 pub use server::{Server, ServerOptions, binary};

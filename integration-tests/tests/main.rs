@@ -7,6 +7,7 @@
 //! - `disks`: full disks, full buffers
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
 //! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
+//! - `shared`: several processes around one catalog in Redis
 //! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
 
@@ -20,4 +21,5 @@ mod reading;
 mod real_input;
 mod recovering;
 mod restart;
+mod shared;
 mod writing;

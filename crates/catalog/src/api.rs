@@ -185,6 +185,12 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// All write-ahead logs that were ever opened against this catalog, in no order.
     async fn writers(&self) -> Result<Vec<WriterId>>;
 
+    /// Remembers that the log of `writer` lies at that place (a pod's or a host's name), instead of the one before.
+    async fn place_writer(&self, writer: WriterId, place: &str) -> Result<()>;
+
+    /// Whose log lay at that place last. A restored catalog knows no places.
+    async fn writer_at(&self, place: &str) -> Result<Option<WriterId>>;
+
     /// Installs a definition that a write-ahead log remembers and the catalog has lost, under its own id.
     ///
     /// An unknown table is made; a known one with an older revision is replaced, if the newer one has all its

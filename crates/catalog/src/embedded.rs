@@ -114,6 +114,16 @@ impl Catalog for EmbeddedCatalog {
         self.queue.run(claims::writers).await
     }
 
+    async fn place_writer(&self, writer: WriterId, place: &str) -> Result<()> {
+        let place = place.to_owned();
+        self.queue.run(move |connection| claims::place_writer(connection, writer, &place)).await
+    }
+
+    async fn writer_at(&self, place: &str) -> Result<Option<WriterId>> {
+        let place = place.to_owned();
+        self.queue.run(move |connection| claims::writer_at(connection, &place)).await
+    }
+
     async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {
         let table = table.clone();
         self.queue.run(move |connection| define::adopt(connection, &table)).await

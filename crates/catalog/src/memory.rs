@@ -58,6 +58,15 @@ impl Catalog for MemoryCatalog {
         Ok(self.state.lock().writers())
     }
 
+    async fn place_writer(&self, writer: WriterId, place: &str) -> Result<()> {
+        self.state.lock().places.insert(place.to_owned(), writer);
+        Ok(())
+    }
+
+    async fn writer_at(&self, place: &str) -> Result<Option<WriterId>> {
+        Ok(self.state.lock().places.get(place).copied())
+    }
+
     async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {
         self.state.lock().adopt(table)
     }

@@ -149,6 +149,19 @@ impl Catalog for RedisCatalog {
         self.read_writers().await
     }
 
+    async fn place_writer(&self, writer: WriterId, place: &str) -> Result<()> {
+        let mut command = redis::cmd("HSET");
+        command.arg(&self.0.registry.places).arg(place).arg(writer.to_string());
+        self.0.connection.run::<u64>(&command).await.map(drop)
+    }
+
+    async fn writer_at(&self, place: &str) -> Result<Option<WriterId>> {
+        let mut command = redis::cmd("HGET");
+        command.arg(&self.0.registry.places).arg(place);
+        let found: Option<String> = self.0.connection.run(&command).await?;
+        found.map(|id| registry::writer_id(&id)).transpose()
+    }
+
     async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {
         self.adopt_table(table).await
     }
@@ -240,15 +253,16 @@ impl Catalog for RedisCatalog {
     async fn idempotency_records(&self) -> Result<Vec<IdempotencyRecord>> {
         let now = self.now().await?;
         let tables: Vec<TableId> = self.names().await?.into_iter().map(|(_, id)| id).collect();
-        let found: Vec<Vec<IdempotencyRecord>> = futures::stream::iter(tables)
+        let found: Vec<Vec<(Timestamp, IdempotencyRecord)>> = futures::stream::iter(tables)
             .map(|table| self.read_idempotency(table, now))
             .buffer_unordered(TABLES_AT_ONCE)
             .try_collect()
             .await?;
-        let mut records: Vec<IdempotencyRecord> = found.into_iter().flatten().collect();
-        records.sort_by(|a, b| a.key.cmp(&b.key));
-        records.dedup_by(|later, first| later.key == first.key);
-        Ok(records)
+        let mut records: Vec<_> = found.into_iter().flatten().collect();
+        records.sort_by(|(at_a, a), (at_b, b)| (&a.key, at_a).cmp(&(&b.key, at_b)));
+        // The first answer is the one that counts, whichever table's commit brought it.
+        records.dedup_by(|(_, later), (_, first)| later.key == first.key);
+        Ok(records.into_iter().map(|(_, record)| record).collect())
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim> {

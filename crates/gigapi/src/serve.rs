@@ -124,8 +124,14 @@ async fn wait(
 }
 
 async fn open_writer(components: &Components, settings: &Settings) -> anyhow::Result<Writer> {
+    let place = match (&settings.metadata.redis, &settings.writer.name) {
+        (None, _) => None,
+        (Some(_), Some(name)) => Some(name.clone()),
+        (Some(_), None) => Some(host_name()?),
+    };
     let options = WriterOptions {
         wal: settings.root.join(OWN_FOLDER).join("wal"),
+        place,
         settings: settings.writer.clone(),
         limits: settings.limits,
     };
@@ -138,6 +144,17 @@ async fn open_writer(components: &Components, settings: &Settings) -> anyhow::Re
         readiness: components.readiness.clone(),
     };
     Ok(Writer::open(components, options).await?)
+}
+
+/// The name of the pod or machine.
+fn host_name() -> anyhow::Result<String> {
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name = name.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() {
+        bail!("the host has no name that can be read: set GIGAPI_WRITER_NAME");
+    }
+    Ok(name)
 }
 
 struct Routes {
@@ -162,12 +179,16 @@ fn routes(
     if settings.mode.reads() {
         let unflushed = writer
             .map(|writer| Arc::new(WriterRows { writer: writer.id(), buffer: writer.buffer() }) as Arc<dyn Unflushed>);
+        let spill = settings.root.join(OWN_FOLDER).join("spill");
+        std::fs::create_dir_all(&spill).with_context(|| {
+            format!("the folder {} cannot be made; set GIGAPI_ROOT to one that this user may write to", spill.display())
+        })?;
         let querier = QuerierComponents {
             catalog: Arc::clone(&components.catalog),
             store: components.layers.front(),
             clock: Arc::clone(&components.clock),
             unflushed,
-            options: QueryOptions::new(&settings.query, Some(settings.root.join(OWN_FOLDER).join("spill"))),
+            options: QueryOptions::new(&settings.query, Some(spill)),
             runtime: queries.handle().clone(),
         };
         let querier = components.metrics.register(|registry| Querier::new(querier, registry))?;

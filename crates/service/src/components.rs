@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use gigapi_catalog::{Catalog, EmbeddedCatalog};
+use gigapi_catalog::{Catalog, EmbeddedCatalog, RedisCatalog, RedisOptions};
 use gigapi_model::{Clock, Ids, SystemClock, SystemIds};
 use gigapi_storage::Layers;
 
@@ -52,10 +52,26 @@ impl Components {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let settings = settings.clone();
         let (opening_clock, opening_ids) = (Arc::clone(&clock), Arc::clone(&ids));
+        let shared: Option<Arc<dyn Catalog>> = match &settings.metadata.redis {
+            None => None,
+            Some(url) => {
+                let options =
+                    RedisOptions { accept_unsafe: settings.metadata.accept_unsafe, ..RedisOptions::default() };
+                let limits = catalog_limits(&settings.limits);
+                Some(Arc::new(RedisCatalog::open(url.expose(), &options, Arc::clone(&ids), limits).await?))
+            }
+        };
         // Both make folders and sync them, which may take seconds on a busy disk.
-        let opened = tokio::task::spawn_blocking(move || open(&settings, opening_clock, opening_ids)).await;
-        let (catalog, layers) = opened.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
-        Ok(Self::new(Arc::new(catalog), Arc::new(layers), clock, ids))
+        let opened = tokio::task::spawn_blocking(move || {
+            let layers = Layers::open(&settings.layers, opening_ids.as_ref())?;
+            let catalog = match shared {
+                Some(catalog) => catalog,
+                None => open_embedded(&settings, opening_clock, opening_ids)?,
+            };
+            Ok::<_, Error>((catalog, layers))
+        });
+        let (catalog, layers) = opened.await.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
+        Ok(Self::new(catalog, Arc::new(layers), clock, ids))
     }
 
     /// Makes all layers the catalog's; repeating it changes nothing.
@@ -77,12 +93,10 @@ impl Components {
     }
 }
 
-fn open(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<(EmbeddedCatalog, Layers)> {
+fn open_embedded(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Arc<dyn Catalog>> {
     let folder = &settings.metadata.folder;
     std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.display().to_string(), source })?;
-    let layers = Layers::open(&settings.layers, ids.as_ref())?;
-    let catalog = EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?;
-    Ok((catalog, layers))
+    Ok(Arc::new(EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?))
 }
 
 fn catalog_limits(limits: &Limits) -> gigapi_catalog::Limits {

@@ -56,6 +56,9 @@ pub struct WriterComponents {
 pub struct WriterOptions {
     /// The folder of the write-ahead log.
     pub wal: PathBuf,
+    /// The place's name where several writers share the catalog: by it, a log that is gone is told from a new
+    /// writer. None where there is one writer.
+    pub place: Option<String>,
     /// The writer's settings.
     pub settings: WriterSettings,
     /// Limits on what clients send.
@@ -70,7 +73,7 @@ pub enum OpenError {
     Folder(#[from] FolderError),
     /// The log is gone while the catalog remembers a writer.
     #[error(
-        "the write-ahead log in {0} is gone: acknowledged rows may be lost. Bring the volume back, or accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true"
+        "the write-ahead log in {0} is gone: acknowledged rows may be lost. Bring the volume back, or accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true. Several writers on one host need a GIGAPI_WRITER_NAME each"
     )]
     WalLost(PathBuf),
     /// Another process opened this log later.
@@ -131,12 +134,7 @@ impl Writer {
         let starting = components.readiness.block("starting", "the write-ahead log is being replayed");
         let folder = Folder::open(&options.wal, components.ids.as_ref())?;
         let catalog = Arc::clone(&components.catalog);
-        if folder.is_fresh() && !catalog.writers().await?.is_empty() && !options.settings.accept_wal_loss {
-            // The identity goes again, so that the next start finds the same.
-            let _ = std::fs::remove_file(options.wal.join("OWNER"));
-            return Err(OpenError::WalLost(options.wal));
-        }
-        let session = catalog.open_writer(folder.writer()).await?;
+        let session = open_session(catalog.as_ref(), &folder, &options).await?;
         let metrics = components.metrics.register(Metrics::register);
         let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
         for record in catalog.idempotency_records().await? {
@@ -155,7 +153,10 @@ impl Writer {
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
         let tables = Arc::new(Tables::new(Arc::clone(&catalog)));
-        let publisher = Publisher::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?;
+        let publisher = match options.place {
+            None => Publisher::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?,
+            Some(_) => Publisher::off(),
+        };
         let (fenced, is_fenced) = watch::channel(false);
         let flusher = Flusher::new(FlusherParts {
             catalog,
@@ -266,6 +267,28 @@ fn ingest_options(options: &WriterOptions) -> IngestOptions {
         buffer_bytes_max: options.settings.buffer_bytes_max,
         wal_bytes_max: options.settings.wal_bytes_max,
     }
+}
+
+/// Registers the writer, unless its log is gone.
+async fn open_session(
+    catalog: &dyn Catalog,
+    folder: &Folder,
+    options: &WriterOptions,
+) -> Result<WriterSession, OpenError> {
+    let had_log = match &options.place {
+        None => !catalog.writers().await?.is_empty(),
+        Some(place) => catalog.writer_at(place).await?.is_some(),
+    };
+    if folder.is_fresh() && had_log && !options.settings.accept_wal_loss {
+        // The identity goes again, so that the next start finds the same.
+        let _ = std::fs::remove_file(options.wal.join("OWNER"));
+        return Err(OpenError::WalLost(options.wal.clone()));
+    }
+    let session = catalog.open_writer(folder.writer()).await?;
+    if let Some(place) = &options.place {
+        catalog.place_writer(folder.writer(), place).await?;
+    }
+    Ok(session)
 }
 
 fn log_options(writer: WriterId, session: &WriterSession, replay: &Replay, bytes_max: u64) -> LogOptions {

@@ -61,6 +61,11 @@ impl Publisher {
         })))
     }
 
+    /// Publishes nothing: where several processes write, none of them knows a folder's last state.
+    pub(crate) fn off() -> Self {
+        Self(None)
+    }
+
     /// Folders of the table changed.
     pub(crate) fn changed(&self, table: &Arc<TableDef>, buckets: impl Iterator<Item = Bucket>) {
         if let Some(shared) = &self.0 {

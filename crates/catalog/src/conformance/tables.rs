@@ -127,4 +127,11 @@ pub(super) async fn writers_are_remembered(rig: &Rig) {
     rig.catalog.open_writer(writer).await.unwrap();
     rig.catalog.open_writer(writer).await.unwrap();
     assert_eq!(rig.catalog.writers().await.unwrap(), [writer]);
+    assert_eq!(rig.catalog.writer_at("pod-0").await.unwrap(), None);
+    let other = gigapi_model::WriterId::from_uuid(Uuid::from_u128(6));
+    for at_place in [other, writer, writer] {
+        rig.catalog.place_writer(at_place, "pod-0").await.unwrap();
+        assert_eq!(rig.catalog.writer_at("pod-0").await.unwrap(), Some(at_place));
+    }
+    assert_eq!(rig.catalog.writer_at("pod-1").await.unwrap(), None);
 }

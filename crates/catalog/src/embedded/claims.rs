@@ -35,6 +35,17 @@ pub(super) fn writers(connection: &Connection) -> Result<Vec<WriterId>> {
     Ok(writers.collect::<rusqlite::Result<Vec<_>>>()?)
 }
 
+pub(super) fn place_writer(connection: &Connection, writer: WriterId, place: &str) -> Result<()> {
+    let sql = "INSERT INTO places(place, writer) VALUES (?1, ?2) ON CONFLICT (place) DO UPDATE SET writer = ?2";
+    run(connection, sql, params![place, writer.uuid().as_bytes()]).map(drop)
+}
+
+pub(super) fn writer_at(connection: &Connection, place: &str) -> Result<Option<WriterId>> {
+    let mut statement = connection.prepare_cached("SELECT writer FROM places WHERE place = ?1")?;
+    let mut rows = statement.query([place])?;
+    rows.next()?.map(|row| Ok(WriterId::from_uuid(uuid(row, 0)?))).transpose()
+}
+
 /// Claims live files that no current claim names.
 pub(super) fn claim(connection: &Connection, request: &ClaimRequest, id: ClaimId, now: Timestamp) -> Result<Claim> {
     let table = locate(connection, request.table)?;

@@ -14,7 +14,8 @@ use crate::{Error, Result};
 
 /// `GIGA`, so that tools can tell the file from other SQLite files.
 const APPLICATION_ID: i32 = 0x4749_4741;
-const FORMAT: i32 = 1;
+/// Format 1 had no places of writers.
+const FORMAT: i32 = 2;
 const FILE_NAME: &str = "catalog.sqlite";
 /// Another process on this host holds the lock for one transaction at a time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +29,7 @@ const TABLES: &str = "
 CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), catalog BLOB NOT NULL, epoch INTEGER NOT NULL,
     since INTEGER NOT NULL);
 CREATE TABLE writers(id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE databases(name TEXT PRIMARY KEY, tables INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE tables(key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, dropped INTEGER NOT NULL, db TEXT NOT NULL,
     name TEXT NOT NULL, def TEXT NOT NULL);
@@ -94,8 +96,16 @@ fn prepare(connection: &mut Connection, clock: &dyn Clock, ids: &dyn Ids) -> Res
     configure(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again under the lock: another process may have made the tables in between.
-    if check_format(&transaction)? {
-        return Ok(());
+    match check_format(&transaction)? {
+        FORMAT => return Ok(()),
+        1 => {
+            transaction
+                .execute_batch("CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID")?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+            transaction.commit()?;
+            return Ok(());
+        }
+        _ => {}
     }
     transaction.execute_batch(TABLES)?;
     transaction.execute(
@@ -121,25 +131,25 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Whether the file is a catalog; false where it is empty.
-fn check_format(connection: &Connection) -> Result<bool> {
+/// The file's format; 0 where it is empty.
+fn check_format(connection: &Connection) -> Result<i32> {
     let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
     let (application, format) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application == 0 && format == 0 && tables == 0 {
-        return Ok(false);
+        return Ok(0);
     }
     if application != APPLICATION_ID {
         return Err(Error::Corrupt {
             reason: "it is a SQLite file of another program; move it away or choose another folder".to_owned(),
         });
     }
-    if format != FORMAT {
+    if !(1..=FORMAT).contains(&format) {
         return Err(Error::Corrupt {
             reason: format!("it has format {format} and this program reads {FORMAT}; use the version that wrote it"),
         });
     }
-    Ok(true)
+    Ok(format)
 }
 
 /// Names the file in what went wrong with it.

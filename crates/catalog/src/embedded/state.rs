@@ -45,6 +45,7 @@ pub(super) fn restore(connection: &Connection, restore: &Restore, now: Timestamp
     let identity = params![restore.catalog.uuid().into_bytes(), signed(restore.epoch), now.nanos()];
     run(connection, "UPDATE meta SET catalog = ?1, epoch = ?2, since = ?3", identity)?;
     run(connection, "DELETE FROM writers", [])?;
+    run(connection, "DELETE FROM places", [])?;
     for id in &restore.dropped {
         let sql = "INSERT INTO tables(id, dropped, db, name, def) VALUES (?1, 1, '', '', '')";
         run(connection, sql, [id.uuid().into_bytes()])?;

@@ -138,9 +138,23 @@ fn a_newer_format_is_refused() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
     drop(open(folder.path(), &clock));
     let direct = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
-    direct.pragma_update(None, "user_version", 2).unwrap();
+    direct.pragma_update(None, "user_version", 3).unwrap();
     let error = refused(folder.path());
-    assert!(matches!(&error, Error::Corrupt { reason } if reason.contains("format 2")), "{error}");
+    assert!(matches!(&error, Error::Corrupt { reason } if reason.contains("format 3")), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_format_before_is_brought_up_to_this_one() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
+    let rig = open(folder.path(), &clock);
+    let epochs = rig.catalog.epochs().await.unwrap();
+    drop(rig);
+    let direct = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
+    direct.execute_batch("DROP TABLE places; PRAGMA user_version = 1").unwrap();
+    drop(direct);
+    let rig = open(folder.path(), &clock);
+    assert_eq!(rig.catalog.epochs().await.unwrap(), epochs);
+    assert_eq!(rig.catalog.writer_at("pod-0").await.unwrap(), None);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::{
 pub(super) struct State {
     pub(super) epochs: Epochs,
     writers: HashMap<WriterId, u64>,
+    pub(super) places: HashMap<String, WriterId>,
     tables: HashMap<TableId, Entry>,
     pub(super) names: BTreeMap<DatabaseName, BTreeMap<TableName, TableId>>,
     pub(super) statistics: HashMap<FileId, Arc<[u8]>>,
@@ -104,6 +105,7 @@ impl State {
         Self {
             epochs,
             writers: HashMap::new(),
+            places: HashMap::new(),
             tables: HashMap::new(),
             names: BTreeMap::new(),
             statistics: HashMap::new(),
@@ -354,6 +356,7 @@ impl State {
         judge::check_restore(&restore)?;
         self.epochs = Epochs { catalog: restore.catalog, epoch: restore.epoch, since: now };
         self.writers.clear();
+        self.places.clear();
         for id in restore.dropped {
             self.tables.insert(id, Entry::Dropped);
         }

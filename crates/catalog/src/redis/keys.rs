@@ -58,6 +58,8 @@ pub(super) struct RegistryKeys {
     pub(super) writers: String,
     /// Hash: ids of dropped tables.
     pub(super) dropped: String,
+    /// Hash: place → writer.
+    pub(super) places: String,
 }
 
 impl RegistryKeys {
@@ -69,10 +71,11 @@ impl RegistryKeys {
             databases: key("databases"),
             writers: key("writers"),
             dropped: key("dropped"),
+            places: key("places"),
         }
     }
 
-    pub(super) fn all(&self) -> [&str; 5] {
-        [&self.meta, &self.names, &self.databases, &self.writers, &self.dropped]
+    pub(super) fn all(&self) -> [&str; 6] {
+        [&self.meta, &self.names, &self.databases, &self.writers, &self.dropped, &self.places]
     }
 }

@@ -86,9 +86,7 @@ impl RedisCatalog {
         let mut command = redis::cmd("HKEYS");
         command.arg(&self.0.registry.writers);
         let ids: Vec<String> = self.0.connection.run(&command).await?;
-        ids.iter()
-            .map(|id| Ok(WriterId::from_uuid(Uuid::parse_str(id).map_err(|_| unexpected("a writer id"))?)))
-            .collect()
+        ids.iter().map(|id| writer_id(id)).collect()
     }
 
     pub(super) async fn writer_epoch(&self, writer: WriterId) -> Result<Option<u64>> {
@@ -287,4 +285,8 @@ fn parse_field(text: &str) -> Result<(DatabaseName, TableName)> {
 
 pub(super) fn table_id(text: &str) -> Result<TableId> {
     Ok(TableId::from_uuid(Uuid::parse_str(text).map_err(|_| unexpected("a table id"))?))
+}
+
+pub(super) fn writer_id(text: &str) -> Result<WriterId> {
+    Ok(WriterId::from_uuid(Uuid::parse_str(text).map_err(|_| unexpected("a writer id"))?))
 }

@@ -112,7 +112,7 @@ pub(super) const RESTORE: &str = r"
 local held = redis.call('HLEN', KEYS[2]) + redis.call('HLEN', KEYS[5])
 if held > 0 then return held end
 redis.call('HSET', KEYS[1], 'catalog', ARGV[1], 'epoch', ARGV[2], 'since', ARGV[3])
-redis.call('DEL', KEYS[4])
+redis.call('DEL', KEYS[4], KEYS[6])
 local at = 7
 for _ = 1, tonumber(ARGV[4]) do
   redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 1])

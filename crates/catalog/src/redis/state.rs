@@ -1,6 +1,6 @@
 //! A table's whole state out of Redis, a whole catalog into an empty one, and what is read beside snapshots.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -45,20 +45,24 @@ fn decode_idempotency(bytes: &[u8]) -> Result<StoredRecord> {
 type StreamEntry = (String, Vec<Vec<u8>>);
 
 impl RedisCatalog {
-    pub(super) async fn read_idempotency(&self, table: TableId, now: Timestamp) -> Result<Vec<IdempotencyRecord>> {
+    /// Records whose window has not passed, with the time of their commit.
+    pub(super) async fn read_idempotency(
+        &self,
+        table: TableId,
+        now: Timestamp,
+    ) -> Result<Vec<(Timestamp, IdempotencyRecord)>> {
         let mut command = redis::cmd("XRANGE");
         command.arg(self.keys(table).idempotency).arg("-").arg("+");
         let entries: Vec<StreamEntry> = self.0.connection.run(&command).await?;
-        let mut known: BTreeMap<String, IdempotencyRecord> = BTreeMap::new();
+        let mut known = Vec::with_capacity(entries.len());
         for (_, fields) in &entries {
             let Some(value) = fields.get(1) else { continue };
             let stored = decode_idempotency(value)?;
             if now.since(stored.at) < self.0.limits.idempotency_window {
-                // The first answer is the one that counts.
-                known.entry(stored.record.key.clone()).or_insert(stored.record);
+                known.push((stored.at, stored.record));
             }
         }
-        Ok(known.into_values().collect())
+        Ok(known)
     }
 
     pub(super) async fn read_statistics(&self, table: TableId, files: &[FileId]) -> Result<HashMap<FileId, Arc<[u8]>>> {

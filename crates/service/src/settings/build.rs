@@ -125,7 +125,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
     let root = PathBuf::from(reader.value("GIGAPI_ROOT", |text| Ok(text.to_owned())));
     accepted_only(reader);
     let metadata = metadata(reader, &root);
-    let layers = layers::build(reader, &root);
+    let layers = layers::build(reader, &root, metadata.redis.is_some());
     Settings {
         mode: reader.word("GIGAPI_MODE"),
         http: http(reader),
@@ -137,6 +137,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
         log: LogSettings { filter: reader.value("LOGLEVEL", values::log_filter), format: reader.word("LOG_FORMAT") },
         metadata,
         writer: WriterSettings {
+            name: Some(reader.value("GIGAPI_WRITER_NAME", |text| Ok(text.to_owned()))).filter(|name| !name.is_empty()),
             durability: reader.word("GIGAPI_DURABILITY"),
             save_timeout: reader.value("GIGAPI_SAVE_TIMEOUT_S", values::seconds),
             default_key: reader.word("GIGAPI_DEFAULT_KEY"),
@@ -198,16 +199,21 @@ fn accepted_only(reader: &mut Reader<'_>) {
 }
 
 fn metadata(reader: &mut Reader<'_>, root: &std::path::Path) -> MetadataSettings {
-    reader.value("GIGAPI_METADATA_TYPE", |text| match text.to_ascii_lowercase().as_str() {
-        "json" | "embedded" => Ok(()),
-        "redis" => Err("is not in this version: only the embedded catalog is".to_owned()),
+    let in_redis = reader.value("GIGAPI_METADATA_TYPE", |text| match text.to_ascii_lowercase().as_str() {
+        "json" | "embedded" => Ok(false),
+        "redis" => Ok(true),
         _ => Err("is not a kind of catalog".to_owned()),
     });
     let url = reader.raw("GIGAPI_METADATA_URL");
-    if !url.text.is_empty() {
+    if !in_redis && !url.text.is_empty() {
         reader.warnings.push(format!("GIGAPI_METADATA_URL ({}) has no effect on the embedded catalog", url.origin));
     }
+    if in_redis && !["redis://", "rediss://"].iter().any(|scheme| url.text.starts_with(scheme)) {
+        let setting = reader.descriptor("GIGAPI_METADATA_URL");
+        reader.refuse(setting, &url, "is not where a Redis server is: give redis://host:port or rediss://host:port");
+    }
     MetadataSettings {
+        redis: in_redis.then(|| Secret::new(url.text)),
         folder: root.join("_gigapi").join("catalog"),
         accept_unsafe: reader.value("GIGAPI_METADATA_UNSAFE", values::boolean),
     }

@@ -26,7 +26,9 @@ struct Part {
 }
 
 /// Reads all layers; at least one, valid only if the reader found nothing wrong.
-pub(crate) fn build(reader: &mut Reader<'_>, root: &Path) -> Vec<LayerSettings> {
+///
+/// Where processes `share` a catalog, the first layer has to be one that all of them reach.
+pub(crate) fn build(reader: &mut Reader<'_>, root: &Path, share: bool) -> Vec<LayerSettings> {
     let mut by_index: BTreeMap<usize, BTreeMap<&'static str, Raw>> = BTreeMap::new();
     for ((index, part), raw) in reader.layers() {
         by_index.entry(*index).or_default().insert(part, raw.clone());
@@ -39,6 +41,10 @@ pub(crate) fn build(reader: &mut Reader<'_>, root: &Path) -> Vec<LayerSettings> 
         }
         if layers.iter().any(|other| other.url == layer.url) {
             refuse(reader, *index, parts, "URL", "is another layer's; each needs a folder of its own");
+        }
+        if share && layers.is_empty() && !layer.global {
+            let problem = "has to be true: all processes that share the catalog write to and read from this layer";
+            refuse(reader, *index, parts, "GLOBAL", problem);
         }
         layers.push(layer);
     }

@@ -108,14 +108,25 @@ pub const SETTINGS: &[Descriptor] = &[
         "What is logged.",
     ),
     setting("LOG_FORMAT", "text", "text or json", "How log lines look."),
-    setting("GIGAPI_METADATA_TYPE", "embedded", "embedded (also called json)", "Where the catalog lives."),
-    setting("GIGAPI_METADATA_URL", "", "a URL", "The catalog's address; the embedded catalog has none.")
-        .shown(Shown::Scrubbed),
+    setting("GIGAPI_METADATA_TYPE", "embedded", "embedded (also called json) or redis", "Where the catalog lives."),
+    setting(
+        "GIGAPI_METADATA_URL",
+        "",
+        "redis://[user:password@]host:port[/database], rediss:// with TLS; nodes of a cluster divided by commas",
+        "The catalog's address; the embedded catalog has none.",
+    )
+    .shown(Shown::Scrubbed),
     setting(
         "GIGAPI_METADATA_UNSAFE",
         "false",
         SWITCH,
         "Whether a catalog that may lose acknowledged changes is accepted.",
+    ),
+    setting(
+        "GIGAPI_WRITER_NAME",
+        "",
+        "a text",
+        "What tells this writer from others that share a catalog in Redis; the host's name if empty.",
     ),
     setting("GIGAPI_DURABILITY", "wal", "memory, wal or commit", "What a write has survived when it is acknowledged."),
     setting("GIGAPI_SAVE_TIMEOUT_S", "1.0", SECONDS, "How long rows wait in the buffer before they are flushed."),

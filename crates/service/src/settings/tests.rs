@@ -103,7 +103,7 @@ fn every_wrong_value_is_named_with_its_origin_and_what_is_allowed() {
         ("GIGAPI_SAVE_TIMEOUT_S", "0"),
         ("GIGAPI_MODE", "all"),
         ("GIGAPI_DURABILITY", "fsync"),
-        ("GIGAPI_METADATA_TYPE", "redis"),
+        ("GIGAPI_METADATA_TYPE", "etcd"),
         ("GIGAPI_ALLOW_SAVE_TO_HD", "false"),
         ("LOGLEVEL", "loud"),
         ("GIGAPI_QUERY_MEMORY", "lots"),
@@ -120,7 +120,7 @@ fn every_wrong_value_is_named_with_its_origin_and_what_is_allowed() {
         "12 settings are wrong",
         "HTTP_PORT (flag for HTTP_PORT): the value `70000` is not a port; allowed: a port, 0 to 65535",
         "GIGAPI_COLUMNS_MAX (gigapi.toml:3, key columns_max): the value `0` is zero",
-        "the value `redis` is not in this version",
+        "the value `etcd` is not a kind of catalog; allowed: embedded (also called json) or redis",
         "the value `fsync` is not one of memory, wal, commit; allowed: memory, wal or commit",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
@@ -259,4 +259,18 @@ fn the_markdown_table_lists_every_setting_once() {
     }
     assert!(table.contains("| `GIGAPI_LAYERS_<i>_TTL` | `0` |"));
     assert!(table.lines().all(|line| line.matches('|').count() == 5), "a cell holds a bar");
+}
+
+#[test]
+fn a_catalog_in_redis_needs_an_address_and_a_layer_that_all_reach() {
+    let redis = [("GIGAPI_METADATA_TYPE", "redis"), ("GIGAPI_METADATA_URL", "redis://u:p@host:6379/2")];
+    let settings = load(&environment(&redis)).unwrap().settings;
+    assert_eq!(settings.metadata.redis.unwrap().expose(), "redis://u:p@host:6379/2");
+    let refused = wrong(&environment(&redis[..1]));
+    assert_eq!(refused.iter().map(|wrong| wrong.setting.as_str()).collect::<Vec<_>>(), ["GIGAPI_METADATA_URL"]);
+    let local = [("GIGAPI_LAYERS_0_NAME", "hot"), ("GIGAPI_LAYERS_0_URL", "/hot")];
+    let refused = wrong(&environment(&[redis.as_slice(), &local].concat()));
+    assert_eq!(refused.iter().map(|wrong| wrong.setting.as_str()).collect::<Vec<_>>(), ["GIGAPI_LAYERS_0_GLOBAL"]);
+    let global = [redis.as_slice(), &local, &[("GIGAPI_LAYERS_0_GLOBAL", "true")]].concat();
+    assert!(load(&environment(&global)).is_ok());
 }

@@ -99,11 +99,13 @@ pub struct LogSettings {
     pub format: LogFormat,
 }
 
-/// The catalog; the embedded one is the only kind.
+/// The catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataSettings {
     /// The folder of the embedded catalog.
     pub folder: PathBuf,
+    /// The address of the catalog in Redis, which then takes the embedded one's place.
+    pub redis: Option<Secret>,
     /// Whether a catalog that may lose acknowledged changes is accepted.
     pub accept_unsafe: bool,
 }
@@ -111,6 +113,8 @@ pub struct MetadataSettings {
 /// The writer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterSettings {
+    /// What tells this writer's log from others' where several share a catalog; none: the host's name.
+    pub name: Option<String>,
     /// What a write has survived when it is acknowledged, where the request does not say.
     pub durability: Durability,
     /// How long rows wait in the buffer.

@@ -53,8 +53,12 @@ impl World {
             readiness: self.readiness.clone(),
         };
         let settings = Settings::defaults();
-        let mut options =
-            WriterOptions { wal: self.folder.path().join("wal"), settings: settings.writer, limits: settings.limits };
+        let mut options = WriterOptions {
+            wal: self.folder.path().join("wal"),
+            place: None,
+            settings: settings.writer,
+            limits: settings.limits,
+        };
         options.settings.save_timeout = Duration::from_millis(5);
         Writer::open(components, options).await.unwrap()
     }
