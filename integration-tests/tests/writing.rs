@@ -119,6 +119,9 @@ async fn type_conflicts_are_400_before_and_after_a_flush() {
     let time = client.write("db", "m time=1i 1").await.unwrap();
     assert_eq!(time.status, 400, "{}", time.body);
     client.must_write("db", "m f=1i 1").await.unwrap();
+    let counted = async |name: &str| client.metric(&format!("gigapi_write_{name}_total")).await.unwrap();
+    assert_eq!((counted("rows_accepted").await, counted("rows_rejected").await), (1.0, 2.0));
+    assert_eq!((counted("bytes_accepted").await, counted("bytes_rejected").await), (8.0, 22.0));
     let committed = client.post("/write?db=db&durability=commit", &[], "m f=2i 2").await.unwrap();
     assert_eq!(committed.status, 204, "{}", committed.body);
     let text = client.write("db", "m f=\"x\" 3").await.unwrap();

@@ -142,3 +142,6 @@ impl Ledger {
         is_held
     }
 }
+
+#[cfg(test)]
+mod tests;

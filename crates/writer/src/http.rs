@@ -104,6 +104,9 @@ async fn take(shared: &Shared, dialect: Dialect, database: Option<String>, reque
     let bytes = request.body.len() as u64;
     let outcome = shared.ingest.write(request).await;
     shared.metrics.write_seconds.observe(started.elapsed().as_secs_f64());
+    if !outcome.as_ref().is_ok_and(|outcome| outcome.accepted > 0 || outcome.refused_count == 0) {
+        shared.metrics.bytes_rejected.inc_by(bytes);
+    }
     let outcome = outcome.map_err(|error| api_error(&error, dialect)).inspect_err(rejected)?;
     shared.metrics.rows_accepted.inc_by(outcome.accepted);
     shared.metrics.rows_rejected.inc_by(outcome.refused_count);

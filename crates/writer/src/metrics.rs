@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     pub(crate) rows_accepted: Counter,
     pub(crate) rows_rejected: Counter,
     pub(crate) bytes_accepted: Counter,
+    pub(crate) bytes_rejected: Counter,
     pub(crate) requests_rejected: Family<CauseLabel, Counter>,
     pub(crate) write_seconds: Histogram,
     pub(crate) cpu_seconds: CpuSeconds,
@@ -84,6 +85,7 @@ impl Metrics {
             rows_accepted: Counter::default(),
             rows_rejected: Counter::default(),
             bytes_accepted: Counter::default(),
+            bytes_rejected: Counter::default(),
             requests_rejected: Family::default(),
             write_seconds: seconds(),
             cpu_seconds: CpuSeconds::default(),
@@ -122,6 +124,11 @@ impl Metrics {
             "write_bytes_accepted",
             "Bytes of line protocol of acknowledged requests",
             self.bytes_accepted.clone(),
+        );
+        r.register(
+            "write_bytes_rejected",
+            "Bytes of line protocol of requests that were read and stored nothing",
+            self.bytes_rejected.clone(),
         );
         r.register(
             "write_requests_rejected",

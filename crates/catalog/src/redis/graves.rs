@@ -133,3 +133,6 @@ impl RedisCatalog {
         Ok(used.into_iter().filter(|(_, until)| is_expired(until)).map(|(id, _)| id).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;
