@@ -43,7 +43,7 @@ pub(crate) fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gigapi: {error:#}");
+            eprintln!("gigapi: {}", told(&error));
             ExitCode::FAILURE
         }
     }
@@ -62,3 +62,19 @@ fn check_config(settings: &SettingsArgs) -> anyhow::Result<ExitCode> {
     print!("{}", loaded.effective);
     Ok(ExitCode::SUCCESS)
 }
+
+/// The error and its causes, without those whose words an earlier one has taken up.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

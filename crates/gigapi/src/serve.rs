@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+use crate::cli::told;
 use crate::recovery;
 use crate::settings::SettingsArgs;
 use crate::unflushed::WriterRows;
@@ -108,7 +109,7 @@ async fn wait(
             Some(ended) = parts.join_next() => {
                 let ended = ended.map_err(anyhow::Error::from).and_then(|ended| ended);
                 if let Err(error) = ended {
-                    tracing::error!("{error:#}; the server stops");
+                    tracing::error!("{}; the server stops", told(&error));
                     outcome = Err(error);
                 }
                 shutdown.begin();

@@ -61,11 +61,14 @@ impl Connection {
             [] => return Err(Error::Unavailable { reason: "its URL is empty; give redis://host:port".to_owned() }),
             [one] => {
                 let client = Client::open(*one).map_err(unavailable)?;
+                // Without user and password, which the URL may hold.
+                let address = client.get_connection_info().addr().to_string();
                 let config = ConnectionManagerConfig::new()
                     .set_response_timeout(Some(options.response_timeout))
                     .set_connection_timeout(Some(options.connection_timeout))
                     .set_number_of_retries(2);
-                Self::Single(ConnectionManager::new_with_config(client, config).await.map_err(unavailable)?)
+                let connected = ConnectionManager::new_with_config(client, config).await;
+                Self::Single(connected.map_err(|error| unreachable(&error, &address))?)
             }
             nodes => {
                 let client = ClusterClientBuilder::new(nodes.iter().copied())
@@ -74,7 +77,8 @@ impl Connection {
                     .retries(3)
                     .build()
                     .map_err(unavailable)?;
-                Self::Cluster(client.get_async_connection().await.map_err(unavailable)?)
+                let connected = client.get_async_connection().await;
+                Self::Cluster(connected.map_err(|error| unreachable(&error, "the cluster's nodes"))?)
             }
         };
         if !options.accept_unsafe {
@@ -171,6 +175,13 @@ fn collect_setting(answer: &redis::Value, name: &str, values: &mut Vec<String>) 
             }
         }
         _ => {}
+    }
+}
+
+/// No connection could be made.
+fn unreachable(error: &RedisError, address: &str) -> Error {
+    Error::Unavailable {
+        reason: format!("Redis at {address}: {error}; start it, or correct the address, user or password in its URL"),
     }
 }
 
