@@ -6,6 +6,7 @@
 mod background;
 mod certificates;
 mod client;
+mod ledger;
 mod patience;
 mod ports;
 mod proxy;
@@ -15,8 +16,9 @@ mod server;
 
 pub use certificates::Certificates;
 pub use client::{Answer, Client};
+pub use ledger::{Fate, Flaw, Ledger, Request, Verdict, Writing};
 pub use patience::until;
 pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster, RedisCopy};
 pub use s3::{Account, Counts, Moto, S3, S3Fault};
-pub use server::{Server, ServerOptions, binary};
+pub use server::{Server, ServerOptions, binary, binary_named};
