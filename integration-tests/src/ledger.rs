@@ -39,6 +39,7 @@ pub struct Ledger {
     clients: usize,
     hours: u64,
     parameters: String,
+    keys: String,
 }
 
 impl Ledger {
@@ -47,13 +48,21 @@ impl Ledger {
     pub fn new(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let name = "ledger".to_owned();
-        Ok(Self { folder: folder.to_owned(), name, clients: 4, hours: 0, parameters: String::new() })
+        let keys = name.clone();
+        Ok(Self { folder: folder.to_owned(), name, clients: 4, hours: 0, parameters: String::new(), keys })
     }
 
     /// With a name of its own, for database and table; two ledgers on one server need two.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
+        self.keyed(name)
+    }
+
+    /// With keys that begin with this text, in place of the name.
+    #[must_use]
+    pub fn keyed(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.keys);
         self
     }
 

@@ -5,7 +5,9 @@
 
 mod background;
 mod certificates;
+mod chaos;
 mod client;
+mod cluster;
 mod ledger;
 mod patience;
 mod ports;
@@ -15,7 +17,9 @@ mod s3;
 mod server;
 
 pub use certificates::Certificates;
+pub use chaos::{Chaos, Disturbance};
 pub use client::{Answer, Client};
+pub use cluster::{Binaries, CatalogKind, Cluster, ClusterBuilder, LayerKind, Member, Process, Role};
 pub use ledger::{Fate, Flaw, Ledger, Request, Verdict, Writing};
 pub use patience::until;
 pub use proxy::{Fault, Proxy};

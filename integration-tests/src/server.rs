@@ -87,6 +87,11 @@ impl ServerOptions {
         self
     }
 
+    /// Where the server will listen.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// What the server printed so far.
     pub fn log(&self) -> String {
         let mut text = String::new();
@@ -142,7 +147,7 @@ pub struct Server {
 impl Server {
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.options.port)
+        self.options.url()
     }
 
     /// Its port.
@@ -232,7 +237,12 @@ impl Server {
 
     /// Whether the process has ended.
     pub fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+        Ok(self.ended()?.is_some())
+    }
+
+    /// How the process ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Resident memory in bytes.

@@ -1,5 +1,7 @@
 //! The harness itself: what makes others fail has to do so as it says, and what checks others has to be able to fail.
 
+mod cluster;
+mod ledger;
 mod network;
 mod objects;
 mod redis;

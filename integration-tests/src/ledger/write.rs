@@ -52,14 +52,19 @@ impl Writing {
     pub async fn until_acknowledged(&mut self, more: u64, patience: Duration) -> Result<()> {
         let before = self.acknowledged();
         let done = async || {
-            if let Some(ended) = self.clients.try_join_next() {
-                ended??;
-                bail!("a client of the ledger has ended");
-            }
-            let counts = self.progress.acknowledged.iter().map(|count| count.load(Ordering::Relaxed));
-            Ok(counts.zip(&before).all(|(now, before)| now >= before + more))
+            self.check()?;
+            Ok(self.acknowledged().iter().zip(&before).all(|(now, before)| *now >= before + more))
         };
         until("acknowledged writes of every client", patience, done).await
+    }
+
+    /// Whether all clients still write; what ended one is the error.
+    pub fn check(&mut self) -> Result<()> {
+        if let Some(ended) = self.clients.try_join_next() {
+            ended??;
+            bail!("a client of the ledger has ended");
+        }
+        Ok(())
     }
 
     /// Lets every client finish what it has under way, so that the fate of every request is known.
@@ -110,7 +115,7 @@ impl Writer {
         let lines = self.ledger.lines(self.number, first, count)?;
         let (name, parameters) = (&self.ledger.name, &self.ledger.parameters);
         let path = format!("/write?db={name}&key=none{parameters}");
-        let key = format!("{name}-{}-{first}", self.number);
+        let key = format!("{}-{}-{first}", self.ledger.keys, self.number);
         let mut known = String::new();
         log.note("sent", first, count, "")?;
         loop {
