@@ -38,10 +38,15 @@ pub enum Standing {
         /// How long ago whoever rebuilds it was heard of.
         silent: Duration,
     },
-    /// It was emptied, replaced or rolled back behind what a process knows: it has to be rebuilt.
+    /// It was emptied or rolled back behind what a process knows: it has to be rebuilt.
     Lost {
         /// How that was noticed.
         reason: String,
+    },
+    /// Another catalog is in its place: whoever runs the installation has to say what that means.
+    Foreign {
+        /// The one that was found.
+        found: CatalogId,
     },
 }
 
@@ -299,6 +304,9 @@ pub trait Catalog: Send + Sync + fmt::Debug {
 
     /// Removed files whose time to be deleted has come.
     async fn graves(&self) -> Result<Vec<Grave>>;
+
+    /// All removed files that are not yet deleted, due or not.
+    async fn graveyard(&self) -> Result<Vec<Grave>>;
 
     /// Forgets graves whose objects are gone: those of these files whose time to be deleted has come.
     async fn forget_graves(&self, files: &[FileId]) -> Result<()>;

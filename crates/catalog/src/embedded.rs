@@ -246,6 +246,10 @@ impl Catalog for EmbeddedCatalog {
         self.block(move |cache| graves::due(&cache.connection, clock.now())).await
     }
 
+    async fn graveyard(&self) -> Result<Vec<Grave>> {
+        self.block(move |cache| graves::due(&cache.connection, Timestamp::MAX)).await
+    }
+
     async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
         let (files, clock, limits) = (files.to_vec(), self.clock.clone(), self.limits.clone());
         self.queue.run(move |connection| graves::forget(connection, &files, clock.now(), &limits)).await

@@ -174,6 +174,10 @@ impl Catalog for MemoryCatalog {
         Ok(self.state.lock().graves_due(self.clock.now()))
     }
 
+    async fn graveyard(&self) -> Result<Vec<Grave>> {
+        Ok(self.state.lock().graves_due(Timestamp::MAX))
+    }
+
     async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
         self.state.lock().forget_graves(files, self.clock.now(), &self.limits);
         Ok(())

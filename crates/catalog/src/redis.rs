@@ -327,7 +327,12 @@ impl Catalog for RedisCatalog {
     }
 
     async fn graves(&self) -> Result<Vec<Grave>> {
-        self.read_graves_due().await
+        let now = self.now().await?;
+        self.read_graves_due(now).await
+    }
+
+    async fn graveyard(&self) -> Result<Vec<Grave>> {
+        self.read_graves_due(Timestamp::MAX).await
     }
 
     async fn forget_graves(&self, files: &[FileId]) -> Result<()> {

@@ -85,7 +85,7 @@ impl Seen {
         };
         if let Some(known) = self.known {
             if found.epoch <= known.epoch && found.catalog != known.catalog {
-                return lost("Redis holds another catalog");
+                return Err(Verdict::Foreign(found.catalog));
             }
             if found.epoch < known.epoch {
                 return lost(&format!("Redis is back at epoch {}, epoch {} was seen", found.epoch, known.epoch));
@@ -113,6 +113,7 @@ impl Seen {
 
 enum Verdict {
     Unfounded,
+    Foreign(CatalogId),
     Rebuilding(u64, Timestamp),
     Lost(String),
 }
@@ -123,6 +124,9 @@ impl From<Verdict> for Error {
             Verdict::Unfounded => {
                 Self::Recovering { reason: "Redis holds no catalog; a writer founds or rebuilds it".to_owned() }
             }
+            Verdict::Foreign(found) => Self::Recovering {
+                reason: format!("Redis holds another catalog, {found}; point GIGAPI_METADATA_URL to the right server"),
+            },
             Verdict::Rebuilding(epoch, _) => judge::rebuilding(epoch),
             Verdict::Lost(reason) => Self::Recovering { reason },
         }
@@ -174,6 +178,7 @@ impl RedisCatalog {
         Ok(match verdict {
             Ok(epochs) => Standing::Serving(epochs),
             Err(Verdict::Unfounded) => Standing::Unfounded,
+            Err(Verdict::Foreign(found)) => Standing::Foreign { found },
             Err(Verdict::Lost(reason)) => {
                 self.lost(reason.clone()).await;
                 Standing::Lost { reason }
