@@ -115,6 +115,20 @@ fn pods_are_started_with_settings_that_the_program_takes() {
     assert!(!files::keeps_what_it_acknowledges(forgetful.as_array().unwrap()));
 }
 
+#[test]
+fn settings_files_mean_the_same_to_everybody() {
+    let settings = std::fs::read_dir(root().join("deploy/kustomize/base/settings")).unwrap();
+    for path in settings.map(|entry| entry.unwrap().path()) {
+        let variables = files::variables(&std::fs::read_to_string(&path).unwrap());
+        assert!(!variables.is_empty(), "{}", path.display());
+        for (name, value) in variables {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:?=&".contains(c);
+            assert!(name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'), "{name}");
+            assert!(!value.is_empty() && value.chars().all(is_plain), "{}: {name}={value}", path.display());
+        }
+    }
+}
+
 /// Validates; says what is wrong. Kinds of the Prometheus operator have no schema there.
 fn against_schemas(manifests: &str) -> Result<(), String> {
     let (_folder, path) = file("manifests.yaml", manifests);

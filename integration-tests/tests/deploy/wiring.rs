@@ -138,8 +138,8 @@ pub(super) fn doors_are_closed(shape: &Shape) -> Vec<String> {
             problems.push(format!("{}: nobody reaches its port", workload.id()));
         }
         let Ok(environment) = workload.environment(shape) else { continue };
-        let redis = opens(&workload, "/spec/egress", &json!("redis")) || opens(&workload, "/spec/egress", &json!(6379));
-        if environment.contains_key("GIGAPI_METADATA_URL") && !redis {
+        let needs_redis = environment.contains_key("GIGAPI_METADATA_URL");
+        if needs_redis && !opens(&workload, "/spec/egress", &json!(6379)) {
             problems.push(format!("{}: does not reach the catalog", workload.id()));
         }
         let needs_s3 = environment.get("GIGAPI_LAYERS_1_TYPE").is_some_and(|kind| kind == "s3");
