@@ -36,6 +36,25 @@ pub enum Health {
     },
 }
 
+impl Health {
+    /// The state in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Recovering { .. } => "recovering",
+        }
+    }
+
+    /// What is the matter; empty if nothing is.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Serving => "",
+            Self::Unreachable { reason } | Self::Recovering { reason } => reason,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Guardian {
@@ -64,7 +83,9 @@ impl Guardian {
                 Condition::Fresh if self.rebuilds => {
                     self.catalog.found().await?;
                 }
-                Condition::Fresh if self.is_unfounded().await? => self.wait("no writer has founded it yet".to_owned()).await,
+                Condition::Fresh if self.is_unfounded().await? => {
+                    self.wait("no writer has founded it yet".to_owned()).await
+                }
                 Condition::Fresh | Condition::Healthy => {
                     self.tell(Health::Serving);
                     return Ok(());

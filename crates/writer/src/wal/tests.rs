@@ -84,6 +84,7 @@ fn start_within(
     })
     .unwrap();
     let kept = Replay {
+        committed: found.committed.clone(),
         segments: found.segments.clone(),
         last_sequence: found.last_sequence,
         next_segment: found.next_segment,
