@@ -5,6 +5,7 @@
 //! turns up later can never be taken for a live file. A rebuild that is cut short is started again from the
 //! beginning by whoever notices: until the last step the catalog stays closed, and the last step is atomic.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use gigapi_catalog::{Catalog, Restore, Standing, TableExport};
@@ -46,7 +47,7 @@ pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildRe
         let work = restore(catalog, layers, owner, epoch);
         let done = tokio::select! {
             done = work => done?,
-            lost = keep_heard(catalog, epoch) => return Err(lost),
+            never = keep_heard(catalog, epoch) => match never {},
         };
         match done {
             Done::Restored(report) => break report,
@@ -76,12 +77,13 @@ async fn begin(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, seen: u
     }
 }
 
-/// Lets others know that the rebuild goes on; ends when it does not.
-async fn keep_heard(catalog: &dyn Catalog, epoch: u64) -> Error {
+/// Lets others know that the rebuild goes on, for as long as it is the one that does.
+async fn keep_heard(catalog: &dyn Catalog, epoch: u64) -> Infallible {
     loop {
         tokio::time::sleep(HEARD_EVERY).await;
         match catalog.begin_restore(epoch).await {
-            Err(error @ gigapi_catalog::Error::StaleEpoch { .. }) => return error.into(),
+            // Restored by now, or superseded, which the restore is told.
+            Err(gigapi_catalog::Error::StaleEpoch { .. }) => return std::future::pending().await,
             Err(error) => tracing::warn!(%error, "the rebuild could not be announced again"),
             Ok(()) => {}
         }

@@ -172,7 +172,7 @@ async fn a_catalog_that_was_rolled_back_gets_the_rows_that_it_forgot() {
     let made_later = world.table("later").await;
     world.flush(&made_later, &log, (3, 3), &[&[3]]).await;
     checkpoint(&world).await;
-    world.flush(&table, &log, (4, 4), &[&[4]]).await;
+    world.flush(&table, &log, (3, 4), &[&[4]]).await;
     world.use_catalog(copy);
     let behind = condition(world.catalog.as_ref(), &world.layers).await.unwrap();
     assert!(matches!(behind, Condition::RolledBack { .. }), "{behind:?}");

@@ -226,8 +226,8 @@ impl Owner {
         if spent > 0
             && let Err(error) = self.remember(spent)
         {
-            tracing::warn!(%error, "segments that are no longer needed stay: what they held cannot be noted");
-            return;
+            // They go all the same: where the disk is full, this is what makes room. The next note makes up for it.
+            tracing::warn!(%error, "what segments held that are no longer needed cannot be noted");
         }
         let mut removed = 0;
         while removed < spent {
