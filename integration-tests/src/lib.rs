@@ -22,6 +22,7 @@ pub use client::{Answer, Client};
 pub use cluster::{Binaries, CatalogKind, Cluster, ClusterBuilder, LayerKind, Member, Process, Role};
 pub use ledger::{Fate, Flaw, Ledger, Request, Verdict, Writing};
 pub use patience::until;
+pub use ports::free_port;
 pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster, RedisCopy};
 pub use s3::{Account, Counts, Moto, S3, S3Fault};

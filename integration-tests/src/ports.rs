@@ -14,7 +14,7 @@ const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 
 /// A port that nobody listened on a moment ago and that this process does not give out again soon.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Processes that run beside this one begin elsewhere.
     let start = (std::process::id().wrapping_mul(613) % u32::from(COUNT)) as u16;
