@@ -1,16 +1,22 @@
-//! S3 servers for tests: moto, which keeps its promises about conditions, lists and parts, and s3s-fs, which checks
-//! signatures and checksums. Both start on a free port with an empty bucket and end with their handle.
+//! S3 servers for tests: moto, which keeps its promises about conditions, lists and parts; s3s-fs, which checks
+//! signatures and checksums; and one that answers what a test says. All listen on a free port and end with their handle.
 
+use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gigapi_model::{LayerName, SystemIds};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use object_store::ObjectStore;
+use parking_lot::Mutex;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
@@ -133,6 +139,71 @@ impl CheckingServer {
             }
         });
         Self { address, serving, _folder: folder }
+    }
+}
+
+/// What a [`ScriptedServer`] was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: http::HeaderMap,
+}
+
+/// A server that answers what the test says; it never answers where the test says nothing.
+#[derive(Debug)]
+pub(crate) struct ScriptedServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
+    serving: JoinHandle<()>,
+}
+
+pub(crate) type Answer = http::Response<Full<Bytes>>;
+
+pub(crate) fn answer(status: u16, body: &'static str) -> Answer {
+    http::Response::builder().status(status).header("ETag", "\"tag\"").body(Full::from(body)).unwrap()
+}
+
+impl ScriptedServer {
+    /// `script` gets the request and its number, from 0.
+    pub(crate) async fn start(script: impl Fn(&Asked, usize) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+        let (script, log) = (Arc::new(script), Arc::clone(&asked));
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                let service = service_fn(move |request: http::Request<Incoming>| {
+                    let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                    async move {
+                        let (parts, body) = request.into_parts();
+                        // Left unread, a body would break the connection.
+                        let _ = body.collect().await;
+                        let (method, target) = (parts.method.to_string(), parts.uri.to_string());
+                        let asked = Asked { method, target, headers: parts.headers };
+                        let number = log.lock().len();
+                        log.lock().push(asked.clone());
+                        match script(&asked, number) {
+                            Some(answer) => Ok::<_, Infallible>(answer),
+                            None => std::future::pending().await,
+                        }
+                    }
+                });
+                tokio::spawn(async move {
+                    let server = Builder::new(TokioExecutor::new());
+                    // A client that goes away is no failure of the test.
+                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { address, asked, serving }
+    }
+}
+
+impl Drop for ScriptedServer {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 

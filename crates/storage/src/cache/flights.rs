@@ -48,6 +48,13 @@ impl<K: Clone + Eq + Hash, V: Clone + Send + Sync + 'static> Flights<K, V> {
     }
 }
 
+#[cfg(test)]
+impl<K, V> Flights<K, V> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+}
+
 /// The duty to bring what a flight is for.
 pub(super) struct Ticket<K: Eq + Hash, V> {
     pub(super) key: K,

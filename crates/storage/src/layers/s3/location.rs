@@ -132,7 +132,7 @@ fn endpoint(url: &Url) -> Result<String, String> {
 }
 
 fn bucket_and_prefix(url: &Url) -> Result<(String, Path), String> {
-    let path = url.path().trim_start_matches('/');
+    let path = url.path().strip_prefix('/').unwrap_or_default();
     let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
     if bucket.is_empty() {
         return Err("names no bucket: write s3://endpoint/bucket/prefix".to_owned());
