@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust, make and a C compiler: Python with DuckDB, which computes
-# answers independently, Redis, and the public data sets. Into .tools/, or with apt where a program is missing.
+# Installs what the tests need beside Rust, make and a C compiler: Python with DuckDB, which computes answers
+# independently, and with the linters of deploy/, Redis, and the public data sets. Into .tools/, or with apt where a
+# program is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .tools

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Which of our crates each may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("gigapi-model", &[]),
     ("gigapi-catalog", &["gigapi-model"]),
     ("gigapi-storage", &["gigapi-model"]),
@@ -22,6 +22,10 @@ const MAY_USE: [(&str, &[&str]); 9] = [
         &["gigapi-model", "gigapi-catalog", "gigapi-storage", "gigapi-rows", "gigapi-recovery", "gigapi-service"],
     ),
     (
+        "gigapi-compactor",
+        &["gigapi-model", "gigapi-catalog", "gigapi-storage", "gigapi-rows", "gigapi-recovery", "gigapi-service"],
+    ),
+    (
         "gigapi",
         &[
             "gigapi-model",
@@ -32,6 +36,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
             "gigapi-service",
             "gigapi-writer",
             "gigapi-querier",
+            "gigapi-compactor",
         ],
     ),
 ];
@@ -41,9 +46,9 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("datafusion", &["gigapi-querier"]),
     ("rusqlite", &["gigapi-catalog"]),
     ("redis", &["gigapi-catalog"]),
-    ("axum", &["gigapi-service", "gigapi-writer", "gigapi-querier", "gigapi"]),
-    ("hyper", &["gigapi-service"]),
-    ("hyper-util", &["gigapi-service"]),
+    ("axum", &["gigapi-service", "gigapi-writer", "gigapi-querier", "gigapi-compactor"]),
+    ("hyper", &["gigapi-service", "integration-tests"]),
+    ("hyper-util", &["gigapi-service", "integration-tests"]),
 ];
 
 fn root() -> PathBuf {

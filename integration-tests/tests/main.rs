@@ -10,11 +10,13 @@
 //! - `shared`: several processes around one catalog in Redis
 //! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
+//! - `deploy`: images, compose and Kubernetes manifests, linted and compared with the program
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod architecture;
 mod command_line;
+mod deploy;
 mod disks;
 mod hostile;
 mod reading;

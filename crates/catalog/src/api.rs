@@ -11,7 +11,7 @@ use gigapi_model::{
     TableDef, TableId, TableKey, TableName, TimeRange, Timestamp, WriterId,
 };
 
-use crate::Result;
+use crate::{Freshness, Reader, Result};
 
 /// Which catalog this is and which incarnation of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,32 @@ pub struct Epochs {
     pub epoch: u64,
     /// When this epoch began, by the catalog's clock.
     pub since: Timestamp,
+}
+
+/// How a catalog stands to what this process knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It has no identity yet: nothing was ever stored in it, or it was emptied before this process came.
+    Unfounded,
+    /// It serves.
+    Serving(Epochs),
+    /// Somebody rebuilds it, and nobody else changes it meanwhile.
+    Rebuilding {
+        /// The epoch that will begin.
+        epoch: u64,
+        /// How long ago whoever rebuilds it was heard of.
+        silent: Duration,
+    },
+    /// It was emptied or rolled back behind what a process knows: it has to be rebuilt.
+    Lost {
+        /// How that was noticed.
+        reason: String,
+    },
+    /// Another catalog is in its place: whoever runs the installation has to say what that means.
+    Foreign {
+        /// The one that was found.
+        found: CatalogId,
+    },
 }
 
 /// A writer's right to commit.
@@ -170,8 +196,21 @@ pub struct Restore {
 /// one disk sync among them.
 #[async_trait]
 pub trait Catalog: Send + Sync + fmt::Debug {
-    /// Identity and epoch; one cheap read.
+    /// Identity and epoch; one cheap read. `Recovering` unless the catalog serves.
     async fn epochs(&self) -> Result<Epochs>;
+
+    /// Whether the catalog is what this process knows it to be.
+    ///
+    /// A process remembers what it saw: once it has noticed a loss, every change is refused with `Recovering` until
+    /// a later epoch begins, and the other processes are told where that is possible.
+    async fn standing(&self) -> Result<Standing>;
+
+    /// Gives a catalog without identity a fresh one, at epoch 1. Only for layers that belong to no catalog: for others
+    /// it has to be rebuilt.
+    async fn found(&self) -> Result<Epochs>;
+
+    /// What one query reads.
+    fn reader(self: Arc<Self>, freshness: Freshness) -> Arc<dyn Reader>;
 
     /// The present by the catalog's own clock, which decides the age of file ids, claims and graves.
     async fn now(&self) -> Result<Timestamp>;
@@ -266,13 +305,24 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// Removed files whose time to be deleted has come.
     async fn graves(&self) -> Result<Vec<Grave>>;
 
+    /// All removed files that are not yet deleted, due or not.
+    async fn graveyard(&self) -> Result<Vec<Grave>>;
+
     /// Forgets graves whose objects are gone: those of these files whose time to be deleted has come.
     async fn forget_graves(&self, files: &[FileId]) -> Result<()>;
 
     /// The table's whole state at one moment.
     async fn export(&self, table: TableId) -> Result<TableExport>;
 
-    /// Installs rebuilt state in one step; only into a catalog that has never held a table.
+    /// Begins the rebuild that has taken `epoch`: when it returns, nobody changes anything under an older epoch any
+    /// more, and every attempt is refused with `Recovering` or `StaleEpoch`, until the restore. Whoever rebuilds for
+    /// long repeats it, to be heard of.
+    ///
+    /// `StaleEpoch` if the catalog has reached that epoch, or is being rebuilt under a later one.
+    async fn begin_restore(&self, epoch: u64) -> Result<()>;
+
+    /// Installs rebuilt state in one step, in place of all that the catalog held; only under the epoch with which
+    /// [`Catalog::begin_restore`] was called last.
     ///
     /// Every writer that appears in a watermark is known afterwards; epochs of writers and tokens of claims
     /// start above all that were given before.

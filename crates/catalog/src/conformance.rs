@@ -115,8 +115,11 @@ suite! {
         a_commit_whose_caller_went_away_is_recorded_once;
     state:
         an_export_is_restored_as_it_was,
-        only_an_empty_catalog_is_restored,
-        a_contradictory_state_is_refused_and_leaves_the_catalog_empty,
+        a_restore_replaces_what_was_there,
+        nothing_changes_while_the_catalog_is_rebuilt,
+        a_later_rebuild_supersedes_an_earlier_one,
+        a_query_reads_through_a_reader,
+        a_contradictory_state_is_refused_and_leaves_nothing,
         writers_and_claims_start_above_what_was_given_before;
 }
 
@@ -193,6 +196,12 @@ impl Rig {
             },
             idempotency: Vec::new(),
         }
+    }
+
+    /// Begins a rebuild and ends it.
+    pub(crate) async fn restore(&self, state: crate::Restore) {
+        self.catalog.begin_restore(state.epoch).await.unwrap();
+        self.catalog.restore(state).await.unwrap();
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

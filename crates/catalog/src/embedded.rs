@@ -29,8 +29,8 @@ use gigapi_model::{
 use parking_lot::Mutex;
 
 use crate::{
-    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, Restore, Result, Snapshot,
-    TableExport, TableState, WriterSession,
+    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, DirectReader, Epochs, Error, Freshness, Grave, Limits,
+    Reader, Restore, Result, Snapshot, Standing, TableExport, TableState, WriterSession,
 };
 use cache::{Cache, Registry};
 use queue::Queue;
@@ -99,7 +99,20 @@ impl EmbeddedCatalog {
 #[async_trait]
 impl Catalog for EmbeddedCatalog {
     async fn epochs(&self) -> Result<Epochs> {
-        self.read(|cache| Some(Ok(cache.epochs())), |cache| Ok(cache.epochs())).await
+        self.read(|cache| Some(cache.epochs()), |cache| cache.epochs()).await
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        let clock = Arc::clone(&self.clock);
+        self.block(move |cache| state::standing(&cache.connection, clock.now())).await
+    }
+
+    async fn found(&self) -> Result<Epochs> {
+        self.epochs().await
+    }
+
+    fn reader(self: Arc<Self>, _: Freshness) -> Arc<dyn Reader> {
+        Arc::new(DirectReader(self))
     }
 
     async fn now(&self) -> Result<Timestamp> {
@@ -177,6 +190,9 @@ impl Catalog for EmbeddedCatalog {
             move |connection: &rusqlite::Connection| commit::commit_all(connection, commits, clock.now(), &limits);
         match self.queue.run(work).await {
             Ok(answers) => answers,
+            Err(Error::Recovering { reason }) => {
+                (0..count).map(|_| Err(Error::Recovering { reason: reason.clone() })).collect()
+            }
             Err(error) => {
                 let reason = match error {
                     Error::Unavailable { reason } => reason,
@@ -230,6 +246,10 @@ impl Catalog for EmbeddedCatalog {
         self.block(move |cache| graves::due(&cache.connection, clock.now())).await
     }
 
+    async fn graveyard(&self) -> Result<Vec<Grave>> {
+        self.block(move |cache| graves::due(&cache.connection, Timestamp::MAX)).await
+    }
+
     async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
         let (files, clock, limits) = (files.to_vec(), self.clock.clone(), self.limits.clone());
         self.queue.run(move |connection| graves::forget(connection, &files, clock.now(), &limits)).await
@@ -237,6 +257,11 @@ impl Catalog for EmbeddedCatalog {
 
     async fn export(&self, table: TableId) -> Result<TableExport> {
         self.block(move |cache| cache.in_transaction(|cache| state::export(&cache.connection, table))).await
+    }
+
+    async fn begin_restore(&self, epoch: u64) -> Result<()> {
+        let clock = self.clock.clone();
+        self.queue.run(move |connection| state::begin_restore(connection, epoch, clock.now())).await
     }
 
     async fn restore(&self, restore: Restore) -> Result<()> {

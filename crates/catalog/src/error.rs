@@ -106,11 +106,17 @@ pub enum Error {
         /// How.
         reason: &'static str,
     },
-    /// State can be restored only into a catalog that has never held a table.
-    #[error("the catalog already knows {tables} tables; restore into an empty one")]
-    NotEmpty {
-        /// How many it knows, dropped ones included.
-        tables: usize,
+    /// The catalog is not what it was: it is being rebuilt, or has to be. Nothing was changed; wait.
+    #[error("the catalog is recovering: {reason}")]
+    Recovering {
+        /// What is the matter.
+        reason: String,
+    },
+    /// State can be restored only under the epoch that the last `begin_restore` named.
+    #[error("the rebuild under epoch {epoch} was not begun, or was superseded by another one; begin again")]
+    Superseded {
+        /// The epoch of the refused restore.
+        epoch: u64,
     },
     /// There would be more databases or tables than allowed.
     #[error("{what} would exceed the limit of {limit}; drop some or raise the limit")]
@@ -148,11 +154,11 @@ impl Error {
             | Self::FileTooOld { .. }
             | Self::Claimed { .. }
             | Self::NameTaken { .. }
-            | Self::NotEmpty { .. } => ErrorKind::Conflict,
+            | Self::Superseded { .. } => ErrorKind::Conflict,
             Self::Gap { .. } | Self::Malformed { .. } => ErrorKind::Internal,
             Self::Dropped { .. } | Self::UnknownTable { .. } | Self::NoSuchTable { .. } => ErrorKind::NotFound,
             Self::Definition(_) | Self::LimitReached { .. } => ErrorKind::Invalid,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Unavailable { .. } | Self::Recovering { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
         }
     }

@@ -268,8 +268,23 @@ pub(crate) fn first_definition(wanted: &Definition, id: TableId, limits: &Limits
     Ok(table)
 }
 
-/// Whether the state can be a catalog's: no table, no name and no file twice.
-pub(crate) fn check_restore(restore: &Restore) -> Result<()> {
+/// The answer to every change while the catalog is rebuilt.
+pub(crate) fn rebuilding(epoch: u64) -> Error {
+    Error::Recovering { reason: format!("it is being rebuilt under epoch {epoch}") }
+}
+
+/// Whether the rebuild that has taken `epoch` may begin or go on.
+pub(crate) fn check_begin(epoch: u64, current: u64, rebuilding: Option<u64>) -> Result<()> {
+    let highest = rebuilding.map_or(current, |under| current.max(under - 1));
+    if epoch > highest { Ok(()) } else { Err(Error::StaleEpoch { current: highest, known: epoch }) }
+}
+
+/// Whether the rebuild is the one that was begun last, and its state can be a catalog's: no table, no name and no
+/// file twice.
+pub(crate) fn check_restore(restore: &Restore, rebuilding: Option<u64>) -> Result<()> {
+    if rebuilding != Some(restore.epoch) {
+        return Err(Error::Superseded { epoch: restore.epoch });
+    }
     let mut tables: HashSet<TableId> = HashSet::new();
     let mut names = HashSet::new();
     let mut files = HashSet::new();

@@ -15,6 +15,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod path;
+mod reader;
 mod record;
 mod redis;
 
@@ -22,11 +23,12 @@ mod redis;
 mod conformance;
 
 pub use api::{
-    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Grave, Restore, Snapshot, TableExport, TableState,
-    WriterSession,
+    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Grave, Restore, Snapshot, Standing, TableExport,
+    TableState, WriterSession,
 };
 pub use embedded::EmbeddedCatalog;
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use memory::MemoryCatalog;
+pub use reader::{DirectReader, Freshness, Reader};
 pub use redis::{RedisCatalog, RedisOptions};

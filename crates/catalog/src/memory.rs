@@ -18,8 +18,8 @@ use gigapi_model::{
 use parking_lot::Mutex;
 
 use crate::{
-    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, Restore, Result, Snapshot,
-    TableExport, TableState, WriterSession,
+    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, DirectReader, Epochs, Error, Freshness, Grave, Limits,
+    Reader, Restore, Result, Snapshot, Standing, TableExport, TableState, WriterSession,
 };
 use state::State;
 
@@ -43,7 +43,21 @@ impl MemoryCatalog {
 #[async_trait]
 impl Catalog for MemoryCatalog {
     async fn epochs(&self) -> Result<Epochs> {
-        Ok(self.state.lock().epochs)
+        let state = self.state.lock();
+        state.serving()?;
+        Ok(state.epochs)
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        Ok(self.state.lock().standing(self.clock.now()))
+    }
+
+    async fn found(&self) -> Result<Epochs> {
+        self.epochs().await
+    }
+
+    fn reader(self: Arc<Self>, _: Freshness) -> Arc<dyn Reader> {
+        Arc::new(DirectReader(self))
     }
 
     async fn now(&self) -> Result<Timestamp> {
@@ -51,7 +65,7 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn open_writer(&self, writer: WriterId) -> Result<WriterSession> {
-        Ok(self.state.lock().open_writer(writer))
+        self.state.lock().open_writer(writer)
     }
 
     async fn writers(&self) -> Result<Vec<WriterId>> {
@@ -160,6 +174,10 @@ impl Catalog for MemoryCatalog {
         Ok(self.state.lock().graves_due(self.clock.now()))
     }
 
+    async fn graveyard(&self) -> Result<Vec<Grave>> {
+        Ok(self.state.lock().graves_due(Timestamp::MAX))
+    }
+
     async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
         self.state.lock().forget_graves(files, self.clock.now(), &self.limits);
         Ok(())
@@ -167,6 +185,10 @@ impl Catalog for MemoryCatalog {
 
     async fn export(&self, table: TableId) -> Result<TableExport> {
         self.state.lock().export(table)
+    }
+
+    async fn begin_restore(&self, epoch: u64) -> Result<()> {
+        self.state.lock().begin_restore(epoch, self.clock.now())
     }
 
     async fn restore(&self, restore: Restore) -> Result<()> {

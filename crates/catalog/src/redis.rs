@@ -20,26 +20,31 @@ use gigapi_model::{
 use parking_lot::Mutex;
 use redis::Script;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 
 use crate::{
-    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, Restore, Result, Snapshot,
-    TableExport, TableState, WriterSession,
+    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Freshness, Grave, Limits, Reader, Restore,
+    Result, Snapshot, Standing, TableExport, TableState, WriterSession,
 };
 
 mod commit;
 mod connection;
 mod graves;
 mod keys;
+mod reader;
 mod registry;
 mod replica;
 mod scripts;
+mod standing;
 mod state;
 mod table;
 
 use connection::Connection;
 pub use connection::RedisOptions;
 use keys::{RegistryKeys, TableKeys};
+use reader::RedisReader;
 use replica::Replica;
+use standing::Seen;
 
 /// Tables that one call works on at the same time.
 const TABLES_AT_ONCE: usize = 64;
@@ -48,10 +53,14 @@ const TABLES_AT_ONCE: usize = 64;
 struct Scripts {
     read: Script,
     apply: Script,
+    fence: Script,
+    settle: Script,
     found: Script,
     register: Script,
     unregister: Script,
     raise: Script,
+    suspect: Script,
+    begin: Script,
     restore: Script,
 }
 
@@ -69,6 +78,9 @@ struct Shared {
     /// In place of the server's time, for tests.
     clock: Option<Arc<dyn Clock>>,
     replicas: Mutex<HashMap<TableId, Arc<AsyncMutex<Replica>>>>,
+    seen: Mutex<Seen>,
+    /// Until when queries do not ask the server, because it did not answer just now.
+    unreachable_until: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for RedisCatalog {
@@ -78,7 +90,7 @@ impl fmt::Debug for RedisCatalog {
 }
 
 impl RedisCatalog {
-    /// Connects, checks the server's persistence and founds the catalog if there is none.
+    /// Connects and checks the server's persistence. Founds nothing: an empty server may be one that was emptied.
     pub async fn open(url: &str, options: &RedisOptions, ids: Arc<dyn Ids>, limits: Limits) -> Result<Self> {
         Self::open_at(url, options, ids, limits, None).await
     }
@@ -94,10 +106,14 @@ impl RedisCatalog {
         let scripts = Scripts {
             read: Script::new(scripts::READ),
             apply: Script::new(scripts::APPLY),
+            fence: Script::new(scripts::FENCE),
+            settle: Script::new(scripts::SETTLE),
             found: Script::new(scripts::FOUND),
             register: Script::new(scripts::REGISTER),
             unregister: Script::new(scripts::UNREGISTER),
             raise: Script::new(scripts::RAISE),
+            suspect: Script::new(scripts::SUSPECT),
+            begin: Script::new(scripts::BEGIN),
             restore: Script::new(scripts::RESTORE),
         };
         let catalog = Self(Arc::new(Shared {
@@ -109,9 +125,17 @@ impl RedisCatalog {
             limits,
             clock,
             replicas: Mutex::default(),
+            seen: Mutex::default(),
+            unreachable_until: Mutex::default(),
         }));
-        catalog.epochs().await?;
+        // Whatever its standing: whoever opens it decides what is to be done.
+        catalog.standing().await?;
         Ok(catalog)
+    }
+
+    /// Commands and scripts that this process has sent to Redis.
+    pub fn round_trips(&self) -> u64 {
+        self.0.connection.round_trips()
     }
 
     fn keys(&self, table: TableId) -> TableKeys {
@@ -131,7 +155,19 @@ impl RedisCatalog {
 #[async_trait]
 impl Catalog for RedisCatalog {
     async fn epochs(&self) -> Result<Epochs> {
-        self.read_epochs().await
+        self.attend().await
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        self.read_standing().await
+    }
+
+    async fn found(&self) -> Result<Epochs> {
+        self.found_catalog().await
+    }
+
+    fn reader(self: Arc<Self>, freshness: Freshness) -> Arc<dyn Reader> {
+        Arc::new(RedisReader::new(self.as_ref().clone(), freshness))
     }
 
     async fn now(&self) -> Result<Timestamp> {
@@ -167,6 +203,7 @@ impl Catalog for RedisCatalog {
     }
 
     async fn databases(&self) -> Result<Vec<DatabaseName>> {
+        // A database whose only name is half made or half freed is told from the tables.
         let databases: BTreeSet<DatabaseName> =
             self.live_tables().await?.into_iter().map(|table| table.database.clone()).collect();
         Ok(databases.into_iter().collect())
@@ -177,15 +214,21 @@ impl Catalog for RedisCatalog {
     }
 
     async fn table(&self, database: &DatabaseName, table: &TableName) -> Result<Option<Arc<TableDef>>> {
-        let Some(id) = self.named(database, table).await? else { return Ok(None) };
-        Ok(self.read_head(id).await?.and_then(|head| head.def).map(Arc::new))
+        let Some(id) = self.named(database, table).await? else {
+            // A name that is missing may be missing because the catalog is.
+            self.attend().await?;
+            return Ok(None);
+        };
+        Ok(self.read_head(id).await?.and_then(|head| head.def))
     }
 
     async fn table_state(&self, table: TableId) -> Result<TableState> {
         Ok(match self.read_head(table).await? {
-            Some(head) => head.def.map_or(TableState::Dropped, |def| TableState::Live(Arc::new(def))),
-            None if self.was_dropped(table).await? => TableState::Dropped,
-            None => TableState::Unknown,
+            Some(head) => head.def.map_or(TableState::Dropped, TableState::Live),
+            None => {
+                self.attend().await?;
+                if self.was_dropped(table).await? { TableState::Dropped } else { TableState::Unknown }
+            }
         })
     }
 
@@ -241,8 +284,14 @@ impl Catalog for RedisCatalog {
         match self.read_head(table).await? {
             Some(head) if head.def.is_some() => Ok(head.version),
             Some(_) => Err(Error::Dropped { table }),
-            None if self.was_dropped(table).await? => Err(Error::Dropped { table }),
-            None => Err(Error::UnknownTable { table }),
+            None => {
+                self.attend().await?;
+                Err(if self.was_dropped(table).await? {
+                    Error::Dropped { table }
+                } else {
+                    Error::UnknownTable { table }
+                })
+            }
         }
     }
 
@@ -278,7 +327,12 @@ impl Catalog for RedisCatalog {
     }
 
     async fn graves(&self) -> Result<Vec<Grave>> {
-        self.read_graves_due().await
+        let now = self.now().await?;
+        self.read_graves_due(now).await
+    }
+
+    async fn graveyard(&self) -> Result<Vec<Grave>> {
+        self.read_graves_due(Timestamp::MAX).await
     }
 
     async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
@@ -287,6 +341,10 @@ impl Catalog for RedisCatalog {
 
     async fn export(&self, table: TableId) -> Result<TableExport> {
         self.export_table(table).await
+    }
+
+    async fn begin_restore(&self, epoch: u64) -> Result<()> {
+        self.begin(epoch).await
     }
 
     async fn restore(&self, state: Restore) -> Result<()> {

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use anyhow::Context;
+use gigapi_service::process::{SettingsArgs, told};
 
-use crate::settings::SettingsArgs;
-use crate::{import, query, serve, write};
+use crate::{catalog, health, import, query, serve, write};
 
 /// A time-series lakehouse: line protocol in, sorted Parquet on your disks, SQL out.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Write(write::WriteArgs),
     Import(import::ImportArgs),
     Query(query::QueryArgs),
+    Catalog(catalog::CatalogArgs),
+    Health(health::HealthArgs),
     /// Check the settings and print what is in effect, secrets redacted.
     CheckConfig(SettingsArgs),
 }
@@ -38,12 +40,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Write(args) => client(write::run(args)),
         Command::Import(args) => client(import::run(args)),
         Command::Query(args) => client(query::run(args)),
+        Command::Catalog(args) => client(catalog::run(args)),
+        Command::Health(args) => client(health::run(args)),
         Command::CheckConfig(settings) => check_config(&settings),
     };
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gigapi: {}", told(&error));
+            eprintln!("gigapi: {}", told(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -55,26 +59,10 @@ fn client(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Resul
 }
 
 fn check_config(settings: &SettingsArgs) -> anyhow::Result<ExitCode> {
-    let loaded = settings.load()?;
+    let loaded = settings.load(&[])?;
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
     print!("{}", loaded.effective);
     Ok(ExitCode::SUCCESS)
 }
-
-/// The error and its causes, without those whose words an earlier one has taken up.
-pub(crate) fn told(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,13 +1,13 @@
 //! The `gigapi` binary: everything in one process, and the command line.
 
+mod catalog;
 mod cli;
 mod client;
+mod health;
 mod import;
 mod query;
-mod recovery;
 mod send;
 mod serve;
-mod settings;
 mod unflushed;
 mod write;
 

@@ -11,6 +11,7 @@ mod http;
 mod metrics;
 mod querier;
 mod scan;
+mod service;
 mod session;
 mod settings;
 mod unflushed;
@@ -19,6 +20,7 @@ mod view;
 pub use error::{Error, Result};
 pub use http::{QUERY_ENDPOINTS, routes};
 pub use querier::{Answer, Habits, Querier, QuerierComponents, QueryRequest};
+pub use service::{alone, part, run};
 pub use settings::QueryOptions;
 pub use unflushed::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
-use gigapi_catalog::Catalog;
+use gigapi_catalog::{Catalog, Freshness, Reader};
 use gigapi_model::{Clock, TableDef};
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
@@ -92,6 +92,14 @@ struct Shared {
     metrics: QuerierMetrics,
 }
 
+impl Shared {
+    /// What one query reads of the catalog.
+    fn reader(&self) -> Arc<dyn Reader> {
+        let freshness = Freshness { age_max: self.components.options.snapshot_age_max };
+        Arc::clone(&self.components.catalog).reader(freshness)
+    }
+}
+
 impl fmt::Debug for Querier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Querier").field("components", &self.shared.components).finish_non_exhaustive()
@@ -140,21 +148,24 @@ impl Querier {
     }
 
     async fn show_databases(&self) -> Result<Answer> {
-        let databases = self.catalog().databases().await?;
+        let reader = self.shared.reader();
+        let databases = reader.databases().await?;
         let names = StringArray::from_iter_values(databases.iter().map(|database| database.as_str()));
-        one_column("database_name", names)
+        Ok(one_column("database_name", names)?.aged(reader.stale()))
     }
 
     async fn show_tables(&self, database: Option<String>, request: &QueryRequest) -> Result<Answer> {
-        let catalog = self.catalog().as_ref();
-        let tables = session::tables_of(catalog, database.as_deref(), &request.database).await?;
-        one_column("table_name", StringArray::from_iter_values(tables.iter().map(|table| table.name.as_str())))
+        let reader = self.shared.reader();
+        let tables = session::tables_of(reader.as_ref(), database.as_deref(), &request.database).await?;
+        let names = StringArray::from_iter_values(tables.iter().map(|table| table.name.as_str()));
+        Ok(one_column("table_name", names)?.aged(reader.stale()))
     }
 
     async fn describe_table(&self, name: &dialect::Name, request: &QueryRequest) -> Result<Answer> {
         let parts = dialect::name_parts(name)?;
-        let table: Arc<TableDef> = session::similar_table(self.catalog().as_ref(), &parts, &request.database).await?;
-        answer::described(&gigapi_rows::table_schema(&table))
+        let reader = self.shared.reader();
+        let table: Arc<TableDef> = session::similar_table(reader.as_ref(), &parts, &request.database).await?;
+        Ok(answer::described(&gigapi_rows::table_schema(&table))?.aged(reader.stale()))
     }
 
     async fn start(&self, request: QueryRequest, query: Box<dialect::Query>, purpose: run::Purpose) -> Result<Answer> {
@@ -166,9 +177,7 @@ impl Querier {
         let task = self.shared.components.runtime.spawn(run.run(ready_tx, rows_tx, end_tx));
         let cancel = answer::CancelOnDrop::new(task.abort_handle());
         match ready_rx.await {
-            Ok(Ok((schema, first))) => {
-                Ok(Answer::running(schema, first, answer::Rest { rows: rows_rx, end: end_rx }, cancel))
-            }
+            Ok(Ok(begun)) => Ok(Answer::running(begun, answer::Rest { rows: rows_rx, end: end_rx }, cancel)),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::internal("a query's task ended without an answer")),
         }

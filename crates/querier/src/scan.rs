@@ -15,7 +15,7 @@ mod unflushed_scan;
 use std::fmt;
 use std::sync::Arc;
 
-use gigapi_catalog::Catalog;
+use gigapi_catalog::Reader;
 use object_store::ObjectStore;
 
 pub(crate) use provider::Table;
@@ -27,7 +27,7 @@ pub(crate) const LAYERS_URL: &str = "gigapi://layers";
 
 /// What the scans of one query share.
 pub(crate) struct ScanContext {
-    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) catalog: Arc<dyn Reader>,
     /// Its paths are `<layer>/<object path>`.
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) metadata: Arc<MetadataCache>,

@@ -23,6 +23,8 @@ pub struct QueryOptions {
     pub concurrency_max: NonZeroUsize,
     /// How long a query waits for its turn before it is refused.
     pub queue_wait: Duration,
+    /// How old a view of a table may be; zero sees every commit that was acknowledged before the query.
+    pub snapshot_age_max: Duration,
     /// Bytes of one statement's text.
     pub sql_bytes_max: usize,
 }
@@ -42,6 +44,7 @@ impl Default for QueryOptions {
             timeout: Some(Duration::from_secs(300)),
             concurrency_max: threads.saturating_mul(const { NonZeroUsize::new(8).expect("8 is not 0") }),
             queue_wait: Duration::from_secs(5),
+            snapshot_age_max: Duration::ZERO,
             sql_bytes_max: MIB,
         }
     }
@@ -58,6 +61,7 @@ impl QueryOptions {
             threads,
             timeout: settings.timeout,
             concurrency_max: settings.concurrency_max.and_then(NonZeroUsize::new).unwrap_or(default.concurrency_max),
+            snapshot_age_max: settings.snapshot_age_max,
             sql_bytes_max: settings.sql_bytes_max,
             ..default
         }

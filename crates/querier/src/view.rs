@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use gigapi_catalog::{Catalog, Snapshot};
-use gigapi_model::{Invariant, TableId, TimeRange, check_invariant};
+use gigapi_catalog::{Reader, Snapshot};
+use gigapi_model::{Invariant, TableId, check_invariant};
 
 use crate::unflushed::{Unflushed, UnflushedPart};
 use crate::{Error, Result};
@@ -27,16 +27,16 @@ pub(crate) struct TableView {
 impl TableView {
     /// Takes a consistent view of the table.
     pub(crate) async fn take(
-        catalog: &dyn Catalog,
+        catalog: &dyn Reader,
         unflushed: Option<&Arc<dyn Unflushed>>,
         table: TableId,
     ) -> Result<Self> {
         let Some((source, held)) = unflushed.and_then(|source| Some((source, source.view(table)?))) else {
-            let snapshot = Arc::new(catalog.snapshot(table, TimeRange::ALL).await?);
+            let snapshot = catalog.snapshot(table, None).await?;
             return Ok(Self { snapshot, parts: Vec::new(), unflushed: None });
         };
         for _ in 0..REFRESHES_MAX {
-            let snapshot = catalog.snapshot(table, TimeRange::ALL).await?;
+            let snapshot = catalog.snapshot(table, (held.floor > 0).then_some((held.writer, held.floor))).await?;
             let watermark = snapshot.watermarks.get(&held.writer).copied().unwrap_or(0);
             if watermark < held.floor {
                 continue;
@@ -44,7 +44,7 @@ impl TableView {
             let above = |part: &Arc<dyn UnflushedPart>| part.sequences().1 > watermark;
             let parts: Vec<_> = held.parts.into_iter().filter(above).collect();
             let unflushed = (!parts.is_empty()).then(|| Arc::clone(source));
-            return Ok(Self { snapshot: Arc::new(snapshot), parts, unflushed });
+            return Ok(Self { snapshot, parts, unflushed });
         }
         check_invariant!(Invariant::I1, false, "table {table}: the snapshot stays below the floor {}", held.floor);
         Err(Error::internal(format!("the snapshot of table {table} stays below the writer's floor {}", held.floor)))

@@ -5,8 +5,9 @@
 //! back. Both mean that nobody commits and nobody deletes until the catalog is rebuilt.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use gigapi_catalog::{Catalog, TableState};
+use gigapi_catalog::{Catalog, Epochs, Standing, TableState};
 use gigapi_model::{CatalogId, LayerName, TableId};
 use gigapi_storage::Layers;
 
@@ -16,8 +17,8 @@ use crate::{Error, Result, tombstones};
 /// What the catalog says.
 #[derive(Debug, Clone)]
 pub struct CatalogView {
-    /// Its identity.
-    pub id: CatalogId,
+    /// Its identity; none if it was never founded, or emptied.
+    pub id: Option<CatalogId>,
     /// Its epoch.
     pub epoch: u64,
     /// How many live tables it has.
@@ -50,13 +51,17 @@ pub enum Condition {
         /// The identity that it had.
         catalog: CatalogId,
     },
-    /// The catalog is older than a checkpoint: replace it by a newer copy, or move its file away so that it is
-    /// rebuilt.
+    /// The catalog is older than a checkpoint: [`crate::rebuild`] brings it up to what the layers know.
     RolledBack {
         /// The checkpoint that knows more.
         checkpoint: CheckpointName,
         /// The catalog's version of that table; 0 if it has never heard of it.
         version: u64,
+    },
+    /// Somebody rebuilds the catalog.
+    Rebuilding {
+        /// How long ago whoever does was heard of.
+        silent: Duration,
     },
 }
 
@@ -79,11 +84,12 @@ pub fn detect(catalog: &CatalogView, layers: &LayersView) -> Result<Condition> {
     }
     let forgotten = layers.checkpoints.iter().filter(|name| !layers.dropped.contains(&name.table));
     let forgotten = forgotten.filter(|name| !catalog.checkpointed.contains_key(&name.table)).count();
-    if catalog.tables == 0 && (owner != catalog.id || forgotten > 0) {
+    let Some(own) = catalog.id else { return Ok(Condition::Recovering { catalog: owner }) };
+    if catalog.tables == 0 && (owner != own || forgotten > 0) {
         return Ok(Condition::Recovering { catalog: owner });
     }
-    match layers.owners.iter().find(|(_, found)| found.is_some_and(|found| found != catalog.id)) {
-        Some((layer, _)) => Err(Error::ForeignLayer { layer: layer.to_string(), found: owner, own: catalog.id }),
+    match layers.owners.iter().find(|(_, found)| found.is_some_and(|found| found != own)) {
+        Some((layer, _)) => Err(Error::ForeignLayer { layer: layer.to_string(), found: owner, own }),
         None => Ok(behind(catalog, layers)),
     }
 }
@@ -106,8 +112,8 @@ fn behind(catalog: &CatalogView, layers: &LayersView) -> Condition {
     Condition::Healthy
 }
 
-/// Looks at both sides.
-pub async fn inspect(catalog: &dyn Catalog, layers: &Layers) -> Result<(CatalogView, LayersView)> {
+/// Looks at the layers.
+async fn look_at_layers(layers: &Layers) -> Result<LayersView> {
     let mut newest: HashMap<TableId, CheckpointName> = HashMap::new();
     let mut owners = Vec::new();
     for layer in layers.iter() {
@@ -116,25 +122,45 @@ pub async fn inspect(catalog: &dyn Catalog, layers: &Layers) -> Result<(CatalogV
             newest.entry(name.table).and_modify(|known| *known = name.max(*known)).or_insert(name);
         }
     }
+    Ok(LayersView { owners, checkpoints: newest.into_values().collect(), dropped: tombstones(layers).await? })
+}
+
+/// Looks at a catalog that serves.
+async fn look_at_catalog(catalog: &dyn Catalog, epochs: Epochs, layers: &LayersView) -> Result<CatalogView> {
     let mut checkpointed = HashMap::new();
-    for table in newest.keys() {
+    for CheckpointName { table, .. } in &layers.checkpoints {
         match catalog.table_state(*table).await? {
             TableState::Live(_) => checkpointed.insert(*table, Some(catalog.version(*table).await?)),
             TableState::Dropped => checkpointed.insert(*table, None),
             TableState::Unknown => None,
         };
     }
-    let epochs = catalog.epochs().await?;
     let tables = catalog.live_tables().await?.len();
-    let catalog = CatalogView { id: epochs.catalog, epoch: epochs.epoch, tables, checkpointed };
-    let layers = LayersView { owners, checkpoints: newest.into_values().collect(), dropped: tombstones(layers).await? };
-    Ok((catalog, layers))
+    Ok(CatalogView { id: Some(epochs.catalog), epoch: epochs.epoch, tables, checkpointed })
 }
 
-/// Looks and decides; what a process does at start.
+/// Looks and decides; what a process does at start, and when it hears of a loss.
 pub async fn condition(catalog: &dyn Catalog, layers: &Layers) -> Result<Condition> {
-    let (catalog, layers) = inspect(catalog, layers).await?;
-    detect(&catalog, &layers)
+    let nothing = CatalogView { id: None, epoch: 0, tables: 0, checkpointed: HashMap::new() };
+    let standing = catalog.standing().await?;
+    if let Standing::Rebuilding { silent, .. } = standing {
+        return Ok(Condition::Rebuilding { silent });
+    }
+    let seen = look_at_layers(layers).await?;
+    match standing {
+        Standing::Serving(epochs) => detect(&look_at_catalog(catalog, epochs, &seen).await?, &seen),
+        Standing::Foreign { found } => match seen.owners.iter().find_map(|(layer, own)| Some((layer, (*own)?))) {
+            Some((layer, own)) => Err(Error::ForeignLayer { layer: layer.to_string(), found: own, own: found }),
+            None => Err(Error::NoMarker),
+        },
+        Standing::Unfounded => detect(&nothing, &seen),
+        Standing::Lost { .. } => match detect(&nothing, &seen)? {
+            // What a process knew and nothing on the layers remembers cannot be brought back from them.
+            Condition::Fresh => Err(Error::NoMarker),
+            lost => Ok(lost),
+        },
+        Standing::Rebuilding { silent, .. } => Ok(Condition::Rebuilding { silent }),
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,21 @@
-//! Restoring an empty catalog from the layers: look, plan, take an epoch, write checkpoints, restore.
+//! Restoring a catalog from the layers: take an epoch, close the catalog, look, plan, write checkpoints, restore.
 //!
+//! The catalog is closed before the layers are looked at, so that nothing is committed that the look misses.
 //! Checkpoints under the new epoch are written before the catalog opens, so that an output of the lost epoch that
 //! turns up later can never be taken for a live file. A rebuild that is cut short is started again from the
-//! beginning: until the last step the catalog stays empty, and the last step is atomic.
+//! beginning by whoever notices: until the last step the catalog stays closed, and the last step is atomic.
 
-use gigapi_catalog::{Catalog, Restore, TableExport};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use gigapi_catalog::{Catalog, Restore, Standing, TableExport};
 use gigapi_model::CatalogId;
 use gigapi_storage::Layers;
 
 use crate::{Error, Result, epoch, plan, survey, write_checkpoints};
+
+/// How often whoever rebuilds lets others know that it does.
+const HEARD_EVERY: Duration = Duration::from_secs(15);
 
 /// What a rebuild did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +36,74 @@ pub struct RebuildReport {
     pub foreign: usize,
 }
 
-/// Restores the catalog that owns the layers into `catalog`, which has to be empty.
+/// Restores the catalog that owns the layers, in place of whatever `catalog` holds.
 ///
-/// Nobody may write to the layers meanwhile. Nothing is deleted. Errors leave the catalog as it was.
+/// Every process may go on running: what it has not committed is refused until the end, and then told that a later
+/// epoch began. Nothing is deleted. After an error the catalog stays closed, and the rebuild can be repeated.
 pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildReport> {
     let owner = common_owner(layers).await?;
-    let tables = catalog.live_tables().await?.len();
-    if tables > 0 {
-        return Err(gigapi_catalog::Error::NotEmpty { tables }.into());
+    let mut epoch = begin(catalog, layers, owner, 0).await?;
+    let report = loop {
+        let work = restore(catalog, layers, owner, epoch);
+        let done = tokio::select! {
+            done = work => done?,
+            never = keep_heard(catalog, epoch) => match never {},
+        };
+        match done {
+            Done::Restored(report) => break report,
+            // Something on the layers is of a later epoch than any that was taken: a marker is gone.
+            Done::Outdated { seen } => epoch = begin(catalog, layers, owner, seen).await?,
+        }
+    };
+    tracing::info!(?report, "the catalog was rebuilt");
+    Ok(report)
+}
+
+/// Takes an epoch above all that are known and closes the catalog for the older ones.
+async fn begin(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, seen: u64) -> Result<u64> {
+    let known = match catalog.standing().await? {
+        Standing::Serving(epochs) => epochs.epoch,
+        Standing::Rebuilding { epoch, .. } => epoch,
+        Standing::Unfounded | Standing::Lost { .. } | Standing::Foreign { .. } => 0,
+    };
+    let mut seen = seen.max(known).max(epoch::highest(layers).await?);
+    loop {
+        let epoch = epoch::take(layers.first(), owner, seen).await?;
+        match catalog.begin_restore(epoch).await {
+            Ok(()) => return Ok(epoch),
+            Err(gigapi_catalog::Error::StaleEpoch { current, .. }) => seen = current.max(epoch),
+            Err(error) => return Err(error.into()),
+        }
     }
+}
+
+/// Lets others know that the rebuild goes on, for as long as it is the one that does.
+async fn keep_heard(catalog: &dyn Catalog, epoch: u64) -> Infallible {
+    loop {
+        tokio::time::sleep(HEARD_EVERY).await;
+        match catalog.begin_restore(epoch).await {
+            // Restored by now, or superseded, which the restore is told.
+            Err(gigapi_catalog::Error::StaleEpoch { .. }) => return std::future::pending().await,
+            Err(error) => tracing::warn!(%error, "the rebuild could not be announced again"),
+            Ok(()) => {}
+        }
+    }
+}
+
+enum Done {
+    Restored(RebuildReport),
+    Outdated { seen: u64 },
+}
+
+/// Looks, plans and restores under an epoch that was begun.
+async fn restore(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, epoch: u64) -> Result<Done> {
     let sighting = survey::look(layers, owner).await?;
     let (seen, foreign, survey) = (sighting.epoch, sighting.foreign, sighting.survey);
+    if seen > epoch {
+        return Ok(Done::Outdated { seen });
+    }
     let planned = tokio::task::spawn_blocking(move || plan(&survey)).await;
     let planned = planned.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
-
-    let seen = seen.max(catalog.epochs().await?.epoch);
-    let epoch = epoch::take(layers.first(), owner, seen).await?;
     let tables: Vec<TableExport> = planned.tables.into_iter().map(|table| TableExport { epoch, ..table }).collect();
     write_checkpoints(layers.first(), owner, tables.clone()).await?;
     let report = RebuildReport {
@@ -57,8 +116,7 @@ pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildRe
         foreign,
     };
     catalog.restore(Restore { catalog: owner, epoch, tables, dropped: planned.dropped }).await?;
-    tracing::info!(?report, "the catalog was rebuilt");
-    Ok(report)
+    Ok(Done::Restored(report))
 }
 
 /// The catalog that all marked layers name.

@@ -66,12 +66,12 @@ enum Read {
     Damaged(String),
 }
 
-async fn read(layer: &Layer, path: &Path, catalog: CatalogId) -> Result<Read> {
-    match read_facts(layer.store.as_ref(), &layer.name, path).await {
+async fn read(layer: &Layer, path: Path, catalog: CatalogId) -> Result<Read> {
+    match read_facts(layer.store.as_ref(), &layer.name, &path).await {
         Ok((stored, ..)) if stored.facts.catalog != catalog => Ok(Read::Foreign),
         Ok((stored, file, statistics)) => {
             let place = FilePath::of(&stored.table, &file);
-            if place.object_path() != *path {
+            if place.object_path() != path {
                 return Ok(Read::Foreign);
             }
             let statistics = statistics.to_bytes();
@@ -87,7 +87,7 @@ async fn read(layer: &Layer, path: &Path, catalog: CatalogId) -> Result<Read> {
 
 impl Sighting {
     async fn read_all(&mut self, objects: Vec<(&Layer, Path)>, catalog: CatalogId) -> Result<()> {
-        let reads = objects.into_iter().map(|(layer, path)| async move { read(layer, &path, catalog).await });
+        let reads: Vec<_> = objects.into_iter().map(|(layer, path)| read(layer, path, catalog)).collect();
         let mut reads = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
         let mut damaged = Vec::new();
         while let Some(read) = reads.try_next().await? {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
+use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, CommitOutcome, Definition, EmbeddedCatalog, Limits};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
@@ -51,6 +52,33 @@ impl World {
     pub(crate) fn lose_catalog(&mut self) {
         self.catalog = Self::open(&self.folder, &self.clock, self.catalogs);
         self.catalogs += 1;
+    }
+
+    /// A copy of the catalog's file as it is now.
+    pub(crate) fn copy_catalog(&mut self) -> usize {
+        let folder = |number: usize| self.folder.path().join(format!("catalog{number}"));
+        std::fs::create_dir(folder(self.catalogs)).unwrap();
+        for entry in std::fs::read_dir(folder(self.catalogs - 1)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, folder(self.catalogs).join(path.file_name().unwrap())).unwrap();
+        }
+        self.catalogs += 1;
+        self.catalogs - 1
+    }
+
+    /// Removes every object but our own.
+    pub(crate) async fn lose_all_files(&self) {
+        for layer in self.layers.iter() {
+            let all: Vec<_> = layer.store.list(None).map_ok(|meta| meta.location).try_collect().await.unwrap();
+            for path in all.iter().filter(|path| !path.as_ref().starts_with("_gigapi")) {
+                layer.store.delete(path).await.unwrap();
+            }
+        }
+    }
+
+    /// A copy takes the catalog's place.
+    pub(crate) fn use_catalog(&mut self, number: usize) {
+        self.catalog = Self::open(&self.folder, &self.clock, number);
     }
 
     pub(crate) async fn table(&self, name: &str) -> Arc<TableDef> {
@@ -139,11 +167,22 @@ impl World {
         interval: (u64, u64),
         parts: &[&[i64]],
     ) -> Vec<NewFile> {
+        self.try_flush(table, log, interval, parts).await.unwrap()
+    }
+
+    /// As [`Self::flush`]; the catalog may refuse the commit.
+    pub(crate) async fn try_flush(
+        &mut self,
+        table: &Arc<TableDef>,
+        log: &Log,
+        interval: (u64, u64),
+        parts: &[&[i64]],
+    ) -> gigapi_catalog::Result<Vec<NewFile>> {
         let files = self.upload_flush(table, log, interval, parts).await;
         let commit = self.change(table.id, log, interval, Change { added: files.clone(), removed: Vec::new() }).await;
-        let outcome = self.catalog.commit(vec![commit]).await.remove(0).unwrap();
+        let outcome = self.catalog.commit(vec![commit]).await.remove(0)?;
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
-        files
+        Ok(files)
     }
 
     /// Takes a file out of its table.

@@ -55,8 +55,12 @@ impl Components {
         let shared: Option<Arc<dyn Catalog>> = match &settings.metadata.redis {
             None => None,
             Some(url) => {
-                let options =
-                    RedisOptions { accept_unsafe: settings.metadata.accept_unsafe, ..RedisOptions::default() };
+                let options = RedisOptions {
+                    accept_unsafe: settings.metadata.accept_unsafe,
+                    response_timeout: settings.metadata.timeout,
+                    connection_timeout: settings.metadata.timeout,
+                    ..RedisOptions::default()
+                };
                 let limits = catalog_limits(&settings.limits);
                 Some(Arc::new(RedisCatalog::open(url.expose(), &options, Arc::clone(&ids), limits).await?))
             }
@@ -95,8 +99,20 @@ impl Components {
 
 fn open_embedded(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Arc<dyn Catalog>> {
     let folder = &settings.metadata.folder;
-    std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.display().to_string(), source })?;
+    make_folder(folder, "GIGAPI_ROOT")?;
     Ok(Arc::new(EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?))
+}
+
+/// Makes a folder and whatever is above it; the error names who may not, and `setting`, which moves the folder.
+pub fn make_folder(folder: &std::path::Path, setting: &'static str) -> Result<()> {
+    let failed = |source| Error::Folder { path: folder.display().to_string(), user: user(), setting, source };
+    std::fs::create_dir_all(folder).map_err(failed)
+}
+
+/// The user and group that the process runs as.
+fn user() -> String {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    format!("{}:{}", user.as_raw(), group.as_raw())
 }
 
 fn catalog_limits(limits: &Limits) -> gigapi_catalog::Limits {

@@ -33,10 +33,16 @@ pub enum Error {
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
     /// A folder cannot be made or read.
-    #[error("folder {path} cannot be used: {source}; make it or give this user the right to")]
+    #[error(
+        "folder {path} cannot be used: {source}; this process runs as {user}: give it the folder with `chown -R {user}`, or set {setting}"
+    )]
     Folder {
         /// The folder.
         path: String,
+        /// The user and group that the process runs as, by number.
+        user: String,
+        /// The setting that moves the folder.
+        setting: &'static str,
         /// What the system said.
         source: std::io::Error,
     },

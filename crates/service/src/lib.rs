@@ -6,9 +6,11 @@
 
 mod api_error;
 pub mod auth;
+mod catalog_status;
 mod components;
 mod error;
 pub mod http;
+pub mod process;
 mod readiness;
 mod secret;
 pub mod settings;
@@ -17,7 +19,8 @@ pub mod telemetry;
 
 pub use api_error::{ApiError, Dialect, LINES_MAX, RefusedLine};
 pub use auth::Authenticator;
-pub use components::Components;
+pub use catalog_status::CatalogStatus;
+pub use components::{Components, make_folder};
 pub use error::{Error, Result};
 pub use readiness::{Block, Readiness, Reason};
 pub use secret::{Fingerprint, REDACTED, Secret, scrub_url};

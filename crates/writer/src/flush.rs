@@ -13,7 +13,7 @@
 mod encode;
 mod run;
 
-pub(crate) use run::{Flusher, FlusherParts};
+pub(crate) use run::{Flusher, FlusherParts, Session};
 
 #[cfg(test)]
 mod tests;

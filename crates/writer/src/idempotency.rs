@@ -96,6 +96,13 @@ impl Keys {
         state.known.insert(record.key.clone(), Arc::new(record));
     }
 
+    /// All that are known.
+    pub(crate) fn all(&self) -> Vec<IdempotencyRecord> {
+        let mut state = self.lock();
+        self.forget_old(&mut state);
+        state.known.values().map(|record| record.as_ref().clone()).collect()
+    }
+
     fn forget_old(&self, state: &mut State) {
         let now = self.clock.now();
         while let Some((at, _)) = state.by_age.front()

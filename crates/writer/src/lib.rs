@@ -20,6 +20,7 @@ pub mod line_protocol;
 mod metrics;
 mod open;
 mod publish;
+mod service;
 mod tables;
 pub mod wal;
 
@@ -29,3 +30,4 @@ pub use http::WRITE_ENDPOINTS;
 pub use idempotency::KEY_BYTES_MAX;
 pub use ingest::{Outcome, WriteError, WriteRequest};
 pub use open::{OpenError, Writer, WriterComponents, WriterOptions};
+pub use service::{WriterPart, part, run};

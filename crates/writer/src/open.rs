@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::buffer::{ApplyToBuffer, Buffer};
-use crate::flush::{Flusher, FlusherParts};
+use crate::flush::{Flusher, FlusherParts, Session};
 use crate::idempotency::Keys;
 use crate::ingest::{Ingest, IngestOptions, Outcome, WriteError, WriteRequest};
 use crate::metrics::Metrics;
@@ -79,6 +79,18 @@ pub enum OpenError {
     /// Another process opened this log later.
     #[error("another process took over the write-ahead log in {0}; this one stops, its rows are in the log")]
     Fenced(PathBuf),
+    /// The catalog is behind what the log knows to have been committed: it was rolled back.
+    #[error(
+        "the catalog has rows of table {table} up to {found}, the log remembers commits up to {known}: the catalog was rolled back, or data files are gone; rebuild it with `gigapi catalog rebuild --from-layers`, bring the files back, or accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true"
+    )]
+    CatalogBehind {
+        /// The table.
+        table: TableId,
+        /// The last sequence that was committed, as the log remembers it.
+        known: u64,
+        /// The table's watermark in the catalog.
+        found: u64,
+    },
     /// The log cannot be read.
     #[error("the write-ahead log in {path} cannot be read: {source}")]
     Replay {
@@ -103,7 +115,7 @@ impl OpenError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Folder(_) | Self::WalLost(_) | Self::Fenced(_) => ErrorKind::Conflict,
-            Self::Replay { .. } => ErrorKind::Corrupt,
+            Self::Replay { .. } | Self::CatalogBehind { .. } => ErrorKind::Corrupt,
             Self::Catalog(error) => error.kind(),
             Self::Layer(error) => error.kind(),
             Self::Start(_) => ErrorKind::Internal,
@@ -143,6 +155,7 @@ impl Writer {
         let buffer = Arc::new(Buffer::new(session.watermarks.clone()));
         let disk: Arc<dyn Disk> = Arc::new(LocalDisk::new(options.wal.clone()));
         let replayed = replay_into(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
+        check_committed(catalog.as_ref(), &session, &replayed.replay, &options).await?;
         adopt_unknown(catalog.as_ref(), &replayed.definitions).await?;
         let damaged = report_damage(&replayed.replay, &options, &components.readiness, &metrics);
         let flush_now = Arc::new(Notify::new());
@@ -152,8 +165,9 @@ impl Writer {
         let log_options = log_options(folder.writer(), &session, &replayed.replay, options.settings.wal_bytes_max);
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
-        let tables = Arc::new(Tables::new(Arc::clone(&catalog)));
-        let publisher = match options.place {
+        let epoch = catalog.epochs().await?.epoch;
+        let tables = Arc::new(Tables::new(Arc::clone(&catalog), epoch, replayed.definitions));
+        let publisher = match &options.place {
             None => Publisher::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?,
             Some(_) => Publisher::off(),
         };
@@ -169,7 +183,8 @@ impl Writer {
             metrics: metrics.clone(),
             readiness: components.readiness.clone(),
             writer: folder.writer(),
-            writer_epoch: session.epoch,
+            session: Session { catalog_epoch: epoch, writer_epoch: session.epoch, place: options.place.clone() },
+            keys: Arc::clone(&keys),
             flush_now: Arc::clone(&flush_now),
             fenced,
         });
@@ -289,6 +304,27 @@ async fn open_session(
         catalog.place_writer(folder.writer(), place).await?;
     }
     Ok(session)
+}
+
+/// Refuses a catalog that has forgotten commits which the log remembers.
+async fn check_committed(
+    catalog: &dyn Catalog,
+    session: &WriterSession,
+    replay: &Replay,
+    options: &WriterOptions,
+) -> Result<(), OpenError> {
+    for (&table, &known) in &replay.committed {
+        let found = session.watermarks.get(&table).copied().unwrap_or(0);
+        if found >= known || catalog.table_state(table).await? == TableState::Dropped {
+            continue;
+        }
+        let behind = OpenError::CatalogBehind { table, known, found };
+        if !options.settings.accept_wal_loss {
+            return Err(behind);
+        }
+        tracing::error!("{behind}; the loss is accepted");
+    }
+    Ok(())
 }
 
 fn log_options(writer: WriterId, session: &WriterSession, replay: &Replay, bytes_max: u64) -> LogOptions {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_catalog::{Catalog, Definition};
-use gigapi_model::{DatabaseName, NewColumn, TableDef, TableId, TableKey, TableName};
+use gigapi_catalog::{Catalog, Definition, TableState};
+use gigapi_model::{DatabaseName, ErrorKind, NewColumn, TableDef, TableId, TableKey, TableName};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
@@ -26,11 +26,46 @@ struct Known {
 pub(crate) struct Tables {
     catalog: Arc<dyn Catalog>,
     known: RwLock<HashMap<DatabaseName, HashMap<TableName, Known>>>,
+    /// Every definition under which rows were logged, by the table's own id.
+    held: RwLock<HashMap<TableId, Arc<TableDef>>>,
+    /// The catalog's epoch in which all of them were known to it.
+    epoch: tokio::sync::Mutex<u64>,
 }
 
 impl Tables {
-    pub(crate) fn new(catalog: Arc<dyn Catalog>) -> Self {
-        Self { catalog, known: RwLock::default() }
+    /// Starts with what the log holds, all of which the catalog knows in that epoch.
+    pub(crate) fn new(catalog: Arc<dyn Catalog>, epoch: u64, logged: HashMap<TableId, TableDef>) -> Self {
+        let held = logged.into_iter().map(|(id, table)| (id, Arc::new(table))).collect();
+        let epoch = tokio::sync::Mutex::new(epoch);
+        Self { catalog, known: RwLock::default(), held: RwLock::new(held), epoch }
+    }
+
+    /// A rebuild brings back what lies on the layers. Definitions whose rows are in the log alone are made known to
+    /// the catalog again, under their own ids, before anything else is defined.
+    pub(crate) async fn follow(&self, epoch: u64) -> gigapi_catalog::Result<()> {
+        let mut known = self.epoch.lock().await;
+        if *known == epoch {
+            return Ok(());
+        }
+        let held: Vec<Arc<TableDef>> = self.held.read().values().cloned().collect();
+        for table in held {
+            match self.catalog.table_state(table.id).await? {
+                TableState::Live(found) if found.revision >= table.revision => continue,
+                TableState::Dropped => continue,
+                TableState::Live(_) | TableState::Unknown => {}
+            }
+            let (database, name) = (&table.database, &table.name);
+            tracing::warn!(%database, table = %name, "the rebuilt catalog lacks this definition; the log has it");
+            match self.catalog.adopt(&table).await {
+                Ok(table) => self.keep(table),
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
+                    tracing::error!(%database, table = %name, %error, "it cannot be restored; its rows stay in the log");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        *known = epoch;
+        Ok(())
     }
 
     /// The definition, if it is at hand and fresh.
@@ -57,7 +92,9 @@ impl Tables {
             }
             Ok(None) => {
                 self.forget_name(database, table);
-                Ok(None)
+                // Before the name is taken for new, what the log holds of it has to be known again.
+                self.follow(self.catalog.epochs().await?.epoch).await?;
+                Ok(self.at_hand(database, table.as_str()))
             }
             // Rows of a known table go on being taken while the catalog is away.
             Err(error) => match self.stale(database, table) {
@@ -75,6 +112,7 @@ impl Tables {
         columns: Vec<NewColumn>,
         key: TableKey,
     ) -> gigapi_catalog::Result<Arc<TableDef>> {
+        self.follow(self.catalog.epochs().await?.epoch).await?;
         let definition = Definition { database: database.clone(), table: table.clone(), columns, key };
         match self.catalog.define(definition).await {
             Ok(table) => {
@@ -94,6 +132,7 @@ impl Tables {
         for tables in self.known.write().values_mut() {
             tables.retain(|_, known| known.table.id != id);
         }
+        self.held.write().remove(&id);
     }
 
     fn stale(&self, database: &DatabaseName, table: &TableName) -> Option<Arc<TableDef>> {
@@ -101,6 +140,7 @@ impl Tables {
     }
 
     fn keep(&self, table: Arc<TableDef>) {
+        self.held.write().insert(table.id, Arc::clone(&table));
         let mut known = self.known.write();
         let tables = known.entry(table.database.clone()).or_default();
         tables.insert(table.name.clone(), Known { table, at: Instant::now() });

@@ -212,6 +212,7 @@ pub(super) async fn graves_wait_for_the_grace_and_are_forgotten(rig: &Rig) {
     }
     rig.advance(399);
     assert!(rig.catalog.graves().await.unwrap().is_empty());
+    assert_eq!(rig.catalog.graveyard().await.unwrap().len(), 2);
     // Told too early, the catalog keeps the grave.
     rig.catalog.forget_graves(&[files[0].id]).await.unwrap();
     rig.advance(1);

@@ -15,8 +15,10 @@ use uuid::Uuid;
 use super::commit::record;
 use super::log;
 use super::sql::{unsigned, uuid};
+use super::state::identity;
 use crate::delta;
 use crate::file_set::FileSet;
+use crate::judge;
 use crate::record::decode_definition;
 use crate::{Epochs, Error, Result, Snapshot, TableState};
 
@@ -29,6 +31,8 @@ pub(super) struct Cache {
     /// The last log entry that is applied.
     applied: i64,
     epochs: Epochs,
+    /// The epoch of the rebuild that goes on.
+    rebuilding: Option<u64>,
     registry: Registry,
     loaded: HashMap<i64, Loaded>,
 }
@@ -64,6 +68,7 @@ impl Cache {
             seen: None,
             applied: 0,
             epochs: Epochs { catalog: nobody, epoch: 0, since: Timestamp::MIN },
+            rebuilding: None,
             registry: Registry::default(),
             loaded: HashMap::new(),
         }
@@ -140,21 +145,15 @@ impl Cache {
 
     /// Starts afresh: identity and definitions now, files when they are asked for.
     fn reload(&mut self) -> Result<()> {
-        let sql = "SELECT catalog, epoch, since FROM meta";
-        self.epochs = self.connection.prepare_cached(sql)?.query_row([], |row| {
-            Ok(Epochs {
-                catalog: CatalogId::from_uuid(uuid(row, 0)?),
-                epoch: unsigned(row, 1)?,
-                since: Timestamp::from_nanos(row.get(2)?),
-            })
-        })?;
+        let (epochs, rebuilding) = identity(&self.connection)?;
+        (self.epochs, self.rebuilding) = (epochs, rebuilding.map(|(epoch, _)| epoch));
         self.registry = Registry::read_all(&self.connection)?;
         self.loaded.clear();
         Ok(())
     }
 
-    pub(super) fn epochs(&self) -> Epochs {
-        self.epochs
+    pub(super) fn epochs(&self) -> Result<Epochs> {
+        self.rebuilding.map_or(Ok(self.epochs), |epoch| Err(judge::rebuilding(epoch)))
     }
 
     pub(super) fn registry(&self) -> &Registry {

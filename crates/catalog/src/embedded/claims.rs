@@ -13,11 +13,9 @@ use crate::{Claim, ClaimRequest, Error, Result, WriterSession};
 
 /// Raises the writer's epoch and reads its watermarks.
 pub(super) fn open_writer(connection: &Connection, writer: WriterId) -> Result<WriterSession> {
+    let first = judge::first_token(catalog_epoch(connection)?);
     let last = super::commit::writer_epoch(connection, writer)?;
-    let epoch = match last {
-        Some(last) => last,
-        None => judge::first_token(catalog_epoch(connection)?),
-    } + 1;
+    let epoch = last.unwrap_or(first) + 1;
     let sql = "INSERT INTO writers(id, epoch) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch";
     run(connection, sql, params![writer.uuid().into_bytes(), signed(epoch)])?;
     let sql = "SELECT tables.id, seq FROM watermarks JOIN tables ON key = table_key WHERE writer = ?1 AND dropped = 0";
@@ -48,6 +46,7 @@ pub(super) fn writer_at(connection: &Connection, place: &str) -> Result<Option<W
 
 /// Claims live files that no current claim names.
 pub(super) fn claim(connection: &Connection, request: &ClaimRequest, id: ClaimId, now: Timestamp) -> Result<Claim> {
+    catalog_epoch(connection)?;
     let table = locate(connection, request.table)?;
     if request.inputs.is_empty() {
         return Err(Error::Malformed { reason: "a claim names no file" });

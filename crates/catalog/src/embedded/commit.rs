@@ -48,8 +48,12 @@ pub(super) fn commit_all(
     Ok(answers)
 }
 
+/// The catalog's epoch; refuses while the catalog is rebuilt.
 pub(super) fn catalog_epoch(connection: &Connection) -> Result<u64> {
-    Ok(connection.prepare_cached("SELECT epoch FROM meta")?.query_row([], |row| unsigned(row, 0))?)
+    let sql = "SELECT epoch, rebuilding FROM meta";
+    let (epoch, rebuilding): (u64, Option<i64>) =
+        connection.prepare_cached(sql)?.query_row([], |row| Ok((unsigned(row, 0)?, row.get(1)?)))?;
+    rebuilding.map_or(Ok(epoch), |under| Err(judge::rebuilding(under.unsigned_abs())))
 }
 
 pub(super) fn writer_epoch(connection: &Connection, writer: WriterId) -> Result<Option<u64>> {

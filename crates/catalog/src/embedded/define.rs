@@ -19,10 +19,11 @@ pub(super) fn define(
     id: TableId,
     limits: &Limits,
 ) -> Result<Arc<TableDef>> {
+    let epoch = catalog_epoch(connection)?;
     let sql = "SELECT key FROM tables WHERE db = ?1 AND name = ?2 AND dropped = 0";
     let name = params![wanted.database.as_str(), wanted.table.as_str()];
     let existing: Option<i64> = connection.prepare_cached(sql)?.query_row(name, |row| row.get(0)).optional()?;
-    let Some(key) = existing else { return make(connection, wanted, id, limits) };
+    let Some(key) = existing else { return make(connection, wanted, id, epoch, limits) };
     let table = definition(connection, key)?;
     let extended = table.with_columns(&wanted.columns, limits.columns_max)?;
     if extended.revision != table.revision {
@@ -32,7 +33,13 @@ pub(super) fn define(
     Ok(Arc::new(extended))
 }
 
-fn make(connection: &Connection, wanted: &Definition, id: TableId, limits: &Limits) -> Result<Arc<TableDef>> {
+fn make(
+    connection: &Connection,
+    wanted: &Definition,
+    id: TableId,
+    epoch: u64,
+    limits: &Limits,
+) -> Result<Arc<TableDef>> {
     let count = |sql: &str, name: &[&str]| -> Result<usize> {
         let mut statement = connection.prepare_cached(sql)?;
         let found = statement.query_row(rusqlite::params_from_iter(name), |row| row.get::<_, i64>(0)).optional()?;
@@ -42,13 +49,14 @@ fn make(connection: &Connection, wanted: &Definition, id: TableId, limits: &Limi
     let databases = if tables == 0 { count("SELECT count(*) FROM databases", &[])? } else { 0 };
     judge::check_room(databases, tables, limits)?;
     let def = judge::first_definition(wanted, id, limits)?;
-    let key = insert(connection, &def, 1, judge::first_token(catalog_epoch(connection)?))?;
+    let key = insert(connection, &def, 1, judge::first_token(epoch))?;
     log::append(connection, key, log::DEFINITION, 1, &[])?;
     Ok(Arc::new(def))
 }
 
 /// Installs a definition under its own id, or brings the table of that id up to it.
 pub(super) fn adopt(connection: &Connection, wanted: &TableDef) -> Result<Arc<TableDef>> {
+    let epoch = catalog_epoch(connection)?;
     match locate(connection, wanted.id) {
         Ok(table) => {
             let known = definition(connection, table.key)?;
@@ -63,7 +71,7 @@ pub(super) fn adopt(connection: &Connection, wanted: &TableDef) -> Result<Arc<Ta
             if connection.prepare_cached(sql)?.query_row(name, |row| row.get::<_, i64>(0))? > 0 {
                 return Err(judge::name_taken(wanted));
             }
-            let key = insert(connection, wanted, 1, judge::first_token(catalog_epoch(connection)?))?;
+            let key = insert(connection, wanted, 1, judge::first_token(epoch))?;
             log::append(connection, key, log::DEFINITION, 1, &[])?;
         }
         Err(error) => return Err(error),
@@ -92,6 +100,7 @@ pub(super) fn insert(connection: &Connection, def: &TableDef, version: u64, toke
 
 /// Buries the table's files and forgets all of it but its id.
 pub(super) fn drop_table(connection: &Connection, id: TableId, delete_after: Timestamp) -> Result<()> {
+    catalog_epoch(connection)?;
     let table = match locate(connection, id) {
         Err(Error::Dropped { .. }) => return Ok(()),
         other => other?,

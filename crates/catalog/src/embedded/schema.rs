@@ -14,8 +14,8 @@ use crate::{Error, Result};
 
 /// `GIGA`, so that tools can tell the file from other SQLite files.
 const APPLICATION_ID: i32 = 0x4749_4741;
-/// Format 1 had no places of writers.
-const FORMAT: i32 = 2;
+/// Format 1 had no places of writers, format 2 no rebuilds in a catalog that is not empty.
+const FORMAT: i32 = 3;
 const FILE_NAME: &str = "catalog.sqlite";
 /// Another process on this host holds the lock for one transaction at a time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const CHECKPOINT_PAGES: i32 = 8192;
 
 const TABLES: &str = "
 CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), catalog BLOB NOT NULL, epoch INTEGER NOT NULL,
-    since INTEGER NOT NULL);
+    since INTEGER NOT NULL, rebuilding INTEGER, heard INTEGER);
 CREATE TABLE writers(id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE databases(name TEXT PRIMARY KEY, tables INTEGER NOT NULL) WITHOUT ROWID;
@@ -64,6 +64,12 @@ CREATE TABLE log(seq INTEGER PRIMARY KEY, table_key INTEGER NOT NULL, kind INTEG
     entry BLOB NOT NULL);
 ";
 
+/// What each format lacks of the next one.
+const UPGRADES: [(i32, &str); 2] = [
+    (1, "CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID"),
+    (2, "ALTER TABLE meta ADD COLUMN rebuilding INTEGER; ALTER TABLE meta ADD COLUMN heard INTEGER"),
+];
+
 /// Opens the catalog's file in `folder`, which is made if need be, and makes its tables if it is new.
 pub(super) fn open(folder: &Path, clock: &dyn Clock, ids: &dyn Ids) -> Result<Connection> {
     std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable {
@@ -96,16 +102,15 @@ fn prepare(connection: &mut Connection, clock: &dyn Clock, ids: &dyn Ids) -> Res
     configure(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again under the lock: another process may have made the tables in between.
-    match check_format(&transaction)? {
-        FORMAT => return Ok(()),
-        1 => {
-            transaction
-                .execute_batch("CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID")?;
-            transaction.pragma_update(None, "user_version", FORMAT)?;
-            transaction.commit()?;
-            return Ok(());
-        }
-        _ => {}
+    let found = check_format(&transaction)?;
+    if found == FORMAT {
+        return Ok(());
+    }
+    if found > 0 {
+        UPGRADES.iter().filter(|(from, _)| *from >= found).try_for_each(|(_, sql)| transaction.execute_batch(sql))?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()?;
+        return Ok(());
     }
     transaction.execute_batch(TABLES)?;
     transaction.execute(

@@ -1,18 +1,18 @@
-//! A table's or the whole catalog's state, out of the file and back into an empty one.
+//! A table's or the whole catalog's state, out of the file and back into one.
 
 use std::sync::Arc;
 
-use gigapi_model::{NewFile, TableId, Timestamp};
+use gigapi_model::{CatalogId, NewFile, TableId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::cache::read_watermarks;
 use super::commit::{catalog_epoch, insert_file, set_version};
 use super::define;
 use super::log;
-use super::sql::{definition, locate, run, signed};
+use super::sql::{definition, locate, run, signed, unsigned, uuid};
 use crate::judge;
 use crate::record::decode_file;
-use crate::{Error, Restore, Result, TableExport};
+use crate::{Epochs, Restore, Result, Standing, TableExport};
 
 /// The table's state; runs inside one transaction.
 pub(super) fn export(connection: &Connection, id: TableId) -> Result<TableExport> {
@@ -35,17 +35,61 @@ pub(super) fn export(connection: &Connection, id: TableId) -> Result<TableExport
     })
 }
 
+/// Who the catalog is, and the epoch of the rebuild that goes on with the moment when it was heard of.
+pub(super) fn identity(connection: &Connection) -> Result<(Epochs, Option<(u64, Timestamp)>)> {
+    let sql = "SELECT catalog, epoch, since, rebuilding, heard FROM meta";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| {
+        let epochs = Epochs {
+            catalog: CatalogId::from_uuid(uuid(row, 0)?),
+            epoch: unsigned(row, 1)?,
+            since: Timestamp::from_nanos(row.get(2)?),
+        };
+        let rebuilding: Option<i64> = row.get(3)?;
+        let heard = Timestamp::from_nanos(row.get::<_, Option<i64>>(4)?.unwrap_or_default());
+        Ok((epochs, rebuilding.map(|epoch| (epoch.unsigned_abs(), heard))))
+    })?)
+}
+
+pub(super) fn standing(connection: &Connection, now: Timestamp) -> Result<Standing> {
+    Ok(match identity(connection)? {
+        (epochs, None) => Standing::Serving(epochs),
+        (_, Some((epoch, heard))) => Standing::Rebuilding { epoch, silent: now.since(heard) },
+    })
+}
+
+pub(super) fn begin_restore(connection: &Connection, epoch: u64, now: Timestamp) -> Result<()> {
+    let (epochs, rebuilding) = identity(connection)?;
+    judge::check_begin(epoch, epochs.epoch, rebuilding.map(|(epoch, _)| epoch))?;
+    run(connection, "UPDATE meta SET rebuilding = ?1, heard = ?2", params![signed(epoch), now.nanos()])?;
+    log::append(connection, 0, log::RESET, 0, &[])
+}
+
+/// Everything that a restore replaces.
+const REPLACED: [&str; 13] = [
+    "writers",
+    "places",
+    "databases",
+    "tables",
+    "versions",
+    "files",
+    "statistics",
+    "graves",
+    "spent",
+    "watermarks",
+    "claims",
+    "claim_files",
+    "claim_outcomes",
+];
+
 /// Installs rebuilt state; runs inside one transaction.
 pub(super) fn restore(connection: &Connection, restore: &Restore, now: Timestamp) -> Result<()> {
-    let tables: i64 = connection.prepare_cached("SELECT count(*) FROM tables")?.query_row([], |row| row.get(0))?;
-    if tables != 0 {
-        return Err(Error::NotEmpty { tables: usize::try_from(tables).unwrap_or(usize::MAX) });
+    judge::check_restore(restore, identity(connection)?.1.map(|(epoch, _)| epoch))?;
+    let owner = params![restore.catalog.uuid().into_bytes(), signed(restore.epoch), now.nanos()];
+    let sql = "UPDATE meta SET catalog = ?1, epoch = ?2, since = ?3, rebuilding = NULL, heard = NULL";
+    run(connection, sql, owner)?;
+    for table in REPLACED {
+        run(connection, &format!("DELETE FROM {table}"), [])?;
     }
-    judge::check_restore(restore)?;
-    let identity = params![restore.catalog.uuid().into_bytes(), signed(restore.epoch), now.nanos()];
-    run(connection, "UPDATE meta SET catalog = ?1, epoch = ?2, since = ?3", identity)?;
-    run(connection, "DELETE FROM writers", [])?;
-    run(connection, "DELETE FROM places", [])?;
     for id in &restore.dropped {
         let sql = "INSERT INTO tables(id, dropped, db, name, def) VALUES (?1, 1, '', '', '')";
         run(connection, sql, [id.uuid().into_bytes()])?;

@@ -138,23 +138,27 @@ fn a_newer_format_is_refused() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
     drop(open(folder.path(), &clock));
     let direct = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
-    direct.pragma_update(None, "user_version", 3).unwrap();
+    direct.pragma_update(None, "user_version", 4).unwrap();
     let error = refused(folder.path());
-    assert!(matches!(&error, Error::Corrupt { reason } if reason.contains("format 3")), "{error}");
+    assert!(matches!(&error, Error::Corrupt { reason } if reason.contains("format 4")), "{error}");
 }
 
 #[tokio::test]
-async fn a_file_of_the_format_before_is_brought_up_to_this_one() {
-    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
-    let rig = open(folder.path(), &clock);
-    let epochs = rig.catalog.epochs().await.unwrap();
-    drop(rig);
-    let direct = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
-    direct.execute_batch("DROP TABLE places; PRAGMA user_version = 1").unwrap();
-    drop(direct);
-    let rig = open(folder.path(), &clock);
-    assert_eq!(rig.catalog.epochs().await.unwrap(), epochs);
-    assert_eq!(rig.catalog.writer_at("pod-0").await.unwrap(), None);
+async fn files_of_earlier_formats_are_brought_up_to_this_one() {
+    let without_rebuilds = "ALTER TABLE meta DROP COLUMN rebuilding; ALTER TABLE meta DROP COLUMN heard";
+    for (format, lacks) in [(1, format!("DROP TABLE places; {without_rebuilds}")), (2, without_rebuilds.to_owned())] {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
+        let rig = open(folder.path(), &clock);
+        let epochs = rig.catalog.epochs().await.unwrap();
+        drop(rig);
+        let direct = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
+        direct.execute_batch(&format!("{lacks}; PRAGMA user_version = {format}")).unwrap();
+        drop(direct);
+        let rig = open(folder.path(), &clock);
+        assert_eq!(rig.catalog.epochs().await.unwrap(), epochs);
+        assert_eq!(rig.catalog.writer_at("pod-0").await.unwrap(), None);
+        rig.catalog.begin_restore(2).await.unwrap();
+    }
 }
 
 #[test]

@@ -14,13 +14,15 @@ use super::table::Table;
 use crate::judge::{self, Facts, HeldClaim, Verdict};
 use crate::path::object_path;
 use crate::{
-    Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, Restore, Result, TableExport,
-    WriterSession,
+    Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, Restore, Result, Standing,
+    TableExport, WriterSession,
 };
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) epochs: Epochs,
+    /// The epoch of the rebuild that goes on, and when it was heard of.
+    rebuilding: Option<(u64, Timestamp)>,
     writers: HashMap<WriterId, u64>,
     pub(super) places: HashMap<String, WriterId>,
     tables: HashMap<TableId, Entry>,
@@ -104,6 +106,7 @@ impl State {
     pub(super) fn new(epochs: Epochs) -> Self {
         Self {
             epochs,
+            rebuilding: None,
             writers: HashMap::new(),
             places: HashMap::new(),
             tables: HashMap::new(),
@@ -132,7 +135,26 @@ impl State {
         }
     }
 
-    pub(super) fn open_writer(&mut self, writer: WriterId) -> WriterSession {
+    /// Refuses while the catalog is rebuilt.
+    pub(super) fn serving(&self) -> Result<()> {
+        self.rebuilding.map_or(Ok(()), |(epoch, _)| Err(judge::rebuilding(epoch)))
+    }
+
+    pub(super) fn standing(&self, now: Timestamp) -> Standing {
+        match self.rebuilding {
+            None => Standing::Serving(self.epochs),
+            Some((epoch, heard)) => Standing::Rebuilding { epoch, silent: now.since(heard) },
+        }
+    }
+
+    pub(super) fn begin_restore(&mut self, epoch: u64, now: Timestamp) -> Result<()> {
+        judge::check_begin(epoch, self.epochs.epoch, self.rebuilding.map(|(epoch, _)| epoch))?;
+        self.rebuilding = Some((epoch, now));
+        Ok(())
+    }
+
+    pub(super) fn open_writer(&mut self, writer: WriterId) -> Result<WriterSession> {
+        self.serving()?;
         let known = self.writers.contains_key(&writer);
         let epoch = self.writers.entry(writer).or_insert(judge::first_token(self.epochs.epoch));
         *epoch += 1;
@@ -145,10 +167,11 @@ impl State {
                 Entry::Dropped => None,
             })
             .collect();
-        WriterSession { epoch, known, watermarks }
+        Ok(WriterSession { epoch, known, watermarks })
     }
 
     pub(super) fn define(&mut self, wanted: Definition, id: TableId, limits: &Limits) -> Result<Arc<TableDef>> {
+        self.serving()?;
         let names = self.names.get(&wanted.database);
         if let Some(existing) = names.and_then(|names| names.get(&wanted.table)).copied() {
             let table = self.table_mut(existing)?;
@@ -172,6 +195,7 @@ impl State {
     }
 
     pub(super) fn adopt(&mut self, wanted: &TableDef) -> Result<Arc<TableDef>> {
+        self.serving()?;
         match self.table_mut(wanted.id) {
             Ok(table) => {
                 if judge::replaces(&table.def, wanted)? {
@@ -195,6 +219,7 @@ impl State {
     }
 
     pub(super) fn drop_table(&mut self, id: TableId, delete_after: Timestamp) -> Result<()> {
+        self.serving()?;
         let table = match self.table(id) {
             Err(Error::Dropped { .. }) => return Ok(()),
             other => other?,
@@ -224,6 +249,7 @@ impl State {
     }
 
     pub(super) fn commit(&mut self, commit: Commit, now: Timestamp, limits: &Limits) -> Result<CommitOutcome> {
+        self.serving()?;
         judge::check_epoch(commit.catalog_epoch, self.epochs.epoch)?;
         let view = View { state: self, table: self.table(commit.table)?, now };
         let (version, removed) = match judge::judge(&view, &commit, limits)? {
@@ -268,6 +294,7 @@ impl State {
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest, id: ClaimId, now: Timestamp) -> Result<Claim> {
+        self.serving()?;
         let table = self.table_mut(request.table)?;
         let inputs: HashSet<FileId> = request.inputs.iter().copied().collect();
         if inputs.is_empty() {
@@ -350,13 +377,8 @@ impl State {
     }
 
     pub(super) fn restore(&mut self, restore: Restore, now: Timestamp) -> Result<()> {
-        if !self.tables.is_empty() {
-            return Err(Error::NotEmpty { tables: self.tables.len() });
-        }
-        judge::check_restore(&restore)?;
-        self.epochs = Epochs { catalog: restore.catalog, epoch: restore.epoch, since: now };
-        self.writers.clear();
-        self.places.clear();
+        judge::check_restore(&restore, self.rebuilding.map(|(epoch, _)| epoch))?;
+        *self = Self::new(Epochs { catalog: restore.catalog, epoch: restore.epoch, since: now });
         for id in restore.dropped {
             self.tables.insert(id, Entry::Dropped);
         }

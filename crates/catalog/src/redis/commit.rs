@@ -70,7 +70,7 @@ impl RedisCatalog {
     pub(super) async fn commit_one(&self, commit: Commit) -> Result<CommitOutcome> {
         let added: Vec<FileId> = commit.change.added.iter().map(|new| new.file.id).collect();
         let registered = match commit.actor {
-            Actor::Writer { writer, .. } => self.writer_epoch(writer).await?,
+            Actor::Writer { writer, .. } => self.registered(commit.table, writer).await?,
             Actor::Claim { .. } => None,
         };
         let limits = &self.0.limits;
@@ -82,11 +82,20 @@ impl RedisCatalog {
                 Verdict::Answer(outcome) => Ok(Judged::Answer(outcome)),
                 Verdict::Make { version, removed } => {
                     let write = write_of(&view, &table, &commit, version, &removed, limits)?;
-                    Ok(Judged::Change(write, CommitOutcome::Committed { version }))
+                    Ok(Judged::Change(Box::new(write), CommitOutcome::Committed { version }))
                 }
             }
         })
         .await
+    }
+
+    /// The epoch of a writer that the table does not know; a table that does has the epoch itself.
+    async fn registered(&self, table: TableId, writer: WriterId) -> Result<Option<u64>> {
+        let replica = self.replica(table);
+        if replica.lock().await.ledger.writers.contains_key(&writer) {
+            return Ok(None);
+        }
+        self.writer_epoch(writer).await
     }
 
     pub(super) async fn claim_files(&self, request: ClaimRequest) -> Result<Claim> {
@@ -96,8 +105,8 @@ impl RedisCatalog {
             let mut ledger = replica.ledger.clone();
             let claim = ledger.claim(&request, id, look.now, |file| replica.files.get(file).is_some())?;
             let mut write = Write::new(None, &[], &[]);
-            write.ledger(&ledger)?;
-            Ok(Judged::Change(write, claim))
+            write.ledger(ledger)?;
+            Ok(Judged::Change(Box::new(write), claim))
         })
         .await
     }
@@ -109,8 +118,8 @@ impl RedisCatalog {
             let lapses = ledger.held(claim.id).map(|held| held.expires);
             let renewed = ledger.renew(claim, lease, look.now)?;
             let mut write = Write::new(None, &[], &[]).until(lapses);
-            write.ledger(&ledger)?;
-            Ok(Judged::Change(write, renewed))
+            write.ledger(ledger)?;
+            Ok(Judged::Change(Box::new(write), renewed))
         })
         .await
     }
@@ -123,8 +132,8 @@ impl RedisCatalog {
                     return Ok(Judged::Answer(()));
                 }
                 let mut write = Write::new(None, &[], &[]);
-                write.ledger(&ledger)?;
-                Ok(Judged::Change(write, ()))
+                write.ledger(ledger)?;
+                Ok(Judged::Change(Box::new(write), ()))
             })
             .await;
         match released {
@@ -150,7 +159,9 @@ fn write_of(
         Actor::Writer { writer, hi, .. } => Some((writer, hi)),
         Actor::Claim { .. } => None,
     };
-    let mut write = Write::new(watermark, &added, removed).until(deadline(replica, commit, removed, limits));
+    let until = deadline(replica, commit, removed, limits);
+    let new = added.iter().map(|new| new.file.id).filter(|id| removed.iter().all(|file| file.id != *id)).collect();
+    let mut write = Write::new(watermark, &added, removed).until(until).with_new(new);
     for file in removed {
         bury(&mut write, table, version, file, now.plus(limits.grace))?;
     }
@@ -169,7 +180,7 @@ fn write_of(
     }
     let mut ledger = replica.ledger.clone();
     ledger.record(commit.actor, commit.id, version, now, limits);
-    write.ledger(&ledger)?;
+    write.ledger(ledger)?;
     write.version(version);
     Ok(write)
 }

@@ -4,6 +4,8 @@
 //! module repeats none. It asks, once at the start, whether the server keeps what it acknowledged.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -39,16 +41,22 @@ impl Default for RedisOptions {
 
 /// A handle; cheap to clone.
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(super) struct Connection {
+    link: Link,
+    round_trips: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+enum Link {
     Single(ConnectionManager),
     Cluster(ClusterConnection),
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Single(_) => "Connection::Single",
-            Self::Cluster(_) => "Connection::Cluster",
+        f.write_str(match self.link {
+            Link::Single(_) => "Connection::Single",
+            Link::Cluster(_) => "Connection::Cluster",
         })
     }
 }
@@ -57,7 +65,7 @@ impl Connection {
     /// Connects to `redis://` or `rediss://`; several URLs, divided by commas, are nodes of a cluster.
     pub(super) async fn open(url: &str, options: &RedisOptions) -> Result<Self> {
         let nodes: Vec<&str> = url.split(',').map(str::trim).filter(|node| !node.is_empty()).collect();
-        let connection = match nodes.as_slice() {
+        let link = match nodes.as_slice() {
             [] => return Err(Error::Unavailable { reason: "its URL is empty; give redis://host:port".to_owned() }),
             [one] => {
                 let client = Client::open(*one).map_err(unavailable)?;
@@ -68,7 +76,7 @@ impl Connection {
                     .set_connection_timeout(Some(options.connection_timeout))
                     .set_number_of_retries(2);
                 let connected = ConnectionManager::new_with_config(client, config).await;
-                Self::Single(connected.map_err(|error| unreachable(&error, &address))?)
+                Link::Single(connected.map_err(|error| unreachable(&error, &address))?)
             }
             nodes => {
                 let client = ClusterClientBuilder::new(nodes.iter().copied())
@@ -78,20 +86,27 @@ impl Connection {
                     .build()
                     .map_err(unavailable)?;
                 let connected = client.get_async_connection().await;
-                Self::Cluster(connected.map_err(|error| unreachable(&error, "the cluster's nodes"))?)
+                Link::Cluster(connected.map_err(|error| unreachable(&error, "the cluster's nodes"))?)
             }
         };
+        let connection = Self { link, round_trips: Arc::default() };
         if !options.accept_unsafe {
             connection.check_persistence().await?;
         }
         Ok(connection)
     }
 
+    /// Commands and scripts sent so far.
+    pub(super) fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
+    }
+
     /// Runs one command.
     pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
-        match self {
-            Self::Single(connection) => command.query_async(&mut connection.clone()).await,
-            Self::Cluster(connection) => command.query_async(&mut connection.clone()).await,
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        match &self.link {
+            Link::Single(connection) => command.query_async(&mut connection.clone()).await,
+            Link::Cluster(connection) => command.query_async(&mut connection.clone()).await,
         }
         .map_err(unavailable)
     }
@@ -110,9 +125,10 @@ impl Connection {
         arguments.iter().for_each(|argument| {
             invocation.arg(argument.as_slice());
         });
-        match self {
-            Self::Single(connection) => invocation.invoke_async(&mut connection.clone()).await,
-            Self::Cluster(connection) => invocation.invoke_async(&mut connection.clone()).await,
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        match &self.link {
+            Link::Single(connection) => invocation.invoke_async(&mut connection.clone()).await,
+            Link::Cluster(connection) => invocation.invoke_async(&mut connection.clone()).await,
         }
         .map_err(unavailable)
     }

@@ -47,8 +47,10 @@ pub(super) fn grave_field(file: FileId, layer: &LayerName) -> String {
 }
 
 impl RedisCatalog {
-    pub(super) async fn read_graves_due(&self) -> Result<Vec<Grave>> {
-        let now = crate::Catalog::now(self).await?;
+    /// Graves that are due by then.
+    pub(super) async fn read_graves_due(&self, now: Timestamp) -> Result<Vec<Grave>> {
+        // Nobody deletes by what a catalog says that is not what it was.
+        self.attend().await?;
         let found: Vec<Vec<Grave>> = futures::stream::iter(self.all_tables().await?)
             .map(|table| async move {
                 let graves = self.read_graves(table).await?;
@@ -118,7 +120,7 @@ impl RedisCatalog {
                     write.set(Place::Used, file.uuid().as_bytes(), until);
                 }
             }
-            Ok(Judged::Change(write, true))
+            Ok(Judged::Change(Box::new(write), true))
         })
         .await
     }

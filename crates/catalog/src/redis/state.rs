@@ -1,6 +1,6 @@
 //! A table's whole state out of Redis, a whole catalog into an empty one, and what is read beside snapshots.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -12,8 +12,8 @@ use super::table::{Place, Write, live};
 use super::{RedisCatalog, TABLES_AT_ONCE};
 use crate::judge;
 use crate::ledger::Ledger;
-use crate::record::{damaged, encode_definition, encode_file};
-use crate::{Error, Restore, Result, TableExport};
+use crate::record::{damaged, encode_file};
+use crate::{Error, Restore, Result, Standing, TableExport};
 
 const VERSION: u32 = 1;
 
@@ -108,49 +108,50 @@ impl RedisCatalog {
         Ok(export)
     }
 
-    /// Writes all tables, which nobody sees, and then the registry that names them, in one step.
+    /// Writes all tables, which nobody may read yet, then the registry that names them, in one step, and then opens
+    /// them; whoever comes upon a table in between opens it.
     pub(super) async fn restore_all(&self, restore: Restore) -> Result<()> {
-        let held = self.all_tables().await?.len();
-        if held > 0 {
-            return Err(Error::NotEmpty { tables: held });
-        }
-        judge::check_restore(&restore)?;
-        let tables: Vec<_> = restore.tables.iter().map(|export| self.restore_table(export, restore.epoch)).collect();
+        let rebuilding = match self.read_standing().await? {
+            Standing::Rebuilding { epoch, .. } => Some(epoch),
+            _ => None,
+        };
+        judge::check_restore(&restore, rebuilding)?;
+        let kept: HashSet<TableId> = restore.tables.iter().map(|export| export.table.id).collect();
+        let gone: Vec<TableId> = self.all_tables().await?.into_iter().filter(|id| !kept.contains(id)).collect();
+        let tables = restore.tables.iter().map(|export| self.restore_table(export, restore.epoch));
+        let tables: Vec<_> = tables.collect();
         futures::stream::iter(tables).buffer_unordered(TABLES_AT_ONCE).try_collect::<()>().await?;
-        let first = judge::first_token(restore.epoch).to_string();
-        let mut writers: Vec<String> =
-            restore.tables.iter().flat_map(|export| export.watermarks.keys()).map(ToString::to_string).collect();
-        writers.sort_unstable();
-        writers.dedup();
         let now = crate::Catalog::now(self).await?;
-        let mut arguments: Vec<String> = vec![
-            restore.catalog.to_string(),
-            restore.epoch.to_string(),
-            now.nanos().to_string(),
-            restore.tables.len().to_string(),
-            writers.len().to_string(),
-            restore.dropped.len().to_string(),
-        ];
-        for export in &restore.tables {
-            let table = &export.table;
-            arguments.extend([field(&table.database, &table.name), table.id.to_string(), table.database.to_string()]);
+        let answer: String = self.registry(&self.0.scripts.restore, arguments(&restore, now)).await?;
+        if answer != "done" {
+            return Err(Error::Superseded { epoch: restore.epoch });
         }
-        writers.into_iter().for_each(|writer| arguments.extend([writer, first.clone()]));
-        arguments.extend(restore.dropped.iter().map(ToString::to_string));
-        let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
-        let held: usize = self.0.connection.script(&self.0.scripts.restore, &self.0.registry.all(), &arguments).await?;
-        match held {
-            0 => Ok(()),
-            tables => Err(Error::NotEmpty { tables }),
+        // What follows tidies up: a process that dies here leaves nothing that is wrong.
+        let opened = kept.into_iter().map(|table| self.open_restored(table, restore.epoch));
+        let opened: Vec<_> = opened.collect();
+        futures::stream::iter(opened).buffer_unordered(TABLES_AT_ONCE).try_collect::<()>().await?;
+        for table in gone {
+            self.remove(table).await?;
         }
+        self.0.replicas.lock().clear();
+        Ok(())
+    }
+
+    async fn open_restored(&self, table: TableId, epoch: u64) -> Result<()> {
+        let (keys, arguments) = (self.keys(table), [epoch.to_string().into_bytes()]);
+        let _: String = self.0.connection.script(&self.0.scripts.settle, &keys.all(), &arguments).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, table: TableId) -> Result<()> {
+        let mut command = redis::cmd("UNLINK");
+        command.arg(&self.keys(table).all());
+        self.0.connection.run::<usize>(&command).await.map(drop)
     }
 
     /// Writes one table anew: an earlier attempt may have left part of it.
     async fn restore_table(&self, export: &TableExport, epoch: u64) -> Result<()> {
-        let keys = self.keys(export.table.id);
-        let mut command = redis::cmd("UNLINK");
-        command.arg(&keys.all());
-        let _: usize = self.0.connection.run(&command).await?;
+        self.remove(export.table.id).await?;
         let mut ledger = Ledger::new(judge::first_token(epoch));
         for (writer, watermark) in &export.watermarks {
             let entry = ledger.writers.entry(*writer).or_default();
@@ -168,14 +169,12 @@ impl RedisCatalog {
                 }
             }
             if rev.is_empty() {
-                write.set(Place::Head, "state", "live");
-                write.set(Place::Head, "def", encode_definition(&export.table)?);
+                write.state("recovering", Some(&export.table))?;
                 write.version(export.version);
-                write.ledger(&ledger)?;
+                write.ledger(ledger.clone())?;
             }
-            if !self.apply(export.table.id, epoch, &rev, write).await? {
-                let reason = format!("table {} changes while it is restored; stop the others", export.table.id);
-                return Err(Error::Unavailable { reason });
+            if self.apply(export.table.id, epoch, &rev, write).await?.is_none() {
+                return Err(Error::Superseded { epoch });
             }
             rev = (rev.parse().unwrap_or(0_u64) + 1).to_string();
             if pieces.len() == 0 {
@@ -183,4 +182,26 @@ impl RedisCatalog {
             }
         }
     }
+}
+
+/// What the registry is restored from.
+fn arguments(restore: &Restore, now: Timestamp) -> Vec<Vec<u8>> {
+    let first = judge::first_token(restore.epoch).to_string();
+    let writers: BTreeSet<String> =
+        restore.tables.iter().flat_map(|export| export.watermarks.keys()).map(ToString::to_string).collect();
+    let mut arguments: Vec<String> = vec![
+        restore.catalog.to_string(),
+        restore.epoch.to_string(),
+        now.nanos().to_string(),
+        restore.tables.len().to_string(),
+        writers.len().to_string(),
+        restore.dropped.len().to_string(),
+    ];
+    for export in &restore.tables {
+        let table = &export.table;
+        arguments.extend([field(&table.database, &table.name), table.id.to_string(), table.database.to_string()]);
+    }
+    writers.into_iter().for_each(|writer| arguments.extend([writer, first.clone()]));
+    arguments.extend(restore.dropped.iter().map(ToString::to_string));
+    arguments.into_iter().map(String::into_bytes).collect()
 }

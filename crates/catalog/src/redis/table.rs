@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use gigapi_model::{DataFile, FileId, NewFile, TableDef, TableId, Timestamp, WriterId};
 use redis::Value;
+use tokio::time::Instant;
 
 use super::RedisCatalog;
-use super::replica::{Look, Replica, convert, definition};
-use crate::delta;
+use super::replica::{Finding, Look, Moved, Replica, State, convert, definition};
+use crate::delta::{self, Delta};
+use crate::judge;
 use crate::ledger::Ledger;
+use crate::record::encode_definition;
 use crate::{Error, Result};
 
 /// How often a change is judged anew because the table moved on; each time somebody else's change was made.
@@ -32,18 +35,38 @@ pub(super) struct Write {
     entry: Vec<u8>,
     /// Not to be made at or after this.
     deadline: Option<Timestamp>,
+    /// Ids that must not have been used.
+    new: Vec<FileId>,
     arguments: Vec<Vec<u8>>,
+    /// What the change moves, for the replica of whoever makes it.
+    moved: Moved,
 }
 
 impl Write {
     /// Files and a watermark as readers of the log learn of them.
     pub(super) fn new(watermark: Option<(WriterId, u64)>, added: &[NewFile], removed: &[Arc<DataFile>]) -> Self {
-        Self { entry: delta::encode(watermark, added, removed), deadline: None, arguments: Vec::new() }
+        let delta = Delta {
+            watermark,
+            added: added.iter().map(|new| Arc::new(new.file.clone())).collect(),
+            removed: removed.iter().map(|file| file.id).collect(),
+        };
+        Self {
+            entry: delta::encode(watermark, added, removed),
+            deadline: None,
+            new: Vec::new(),
+            arguments: Vec::new(),
+            moved: Moved { delta, ledger: None, version: None, redefined: false },
+        }
     }
 
     /// Not to be made at or after `deadline`.
     pub(super) fn until(self, deadline: Option<Timestamp>) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// Only to be made if the table does not know these files.
+    pub(super) fn with_new(self, new: Vec<FileId>) -> Self {
+        Self { new, ..self }
     }
 
     pub(super) fn set(&mut self, place: Place, field: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
@@ -59,13 +82,26 @@ impl Write {
         self.operation("record", place, window.as_millis().to_string().into_bytes(), value);
     }
 
-    pub(super) fn ledger(&mut self, ledger: &Ledger) -> Result<()> {
+    pub(super) fn ledger(&mut self, ledger: Ledger) -> Result<()> {
         self.set(Place::Head, "ledger", ledger.encode()?);
+        self.moved.ledger = Some(ledger);
         Ok(())
     }
 
     pub(super) fn version(&mut self, version: u64) {
         self.set(Place::Head, "version", version.to_string());
+        self.moved.version = Some(version);
+    }
+
+    /// Sets the table's state, with its definition if it has one.
+    pub(super) fn state(&mut self, state: &str, table: Option<&TableDef>) -> Result<()> {
+        self.set(Place::Head, "state", state);
+        self.moved.redefined = true;
+        match table {
+            None => self.delete(Place::Head, "def"),
+            Some(table) => self.set(Place::Head, "def", encode_definition(table)?),
+        }
+        Ok(())
     }
 
     fn operation(&mut self, name: &str, place: Place, field: Vec<u8>, value: Vec<u8>) {
@@ -79,7 +115,7 @@ pub(super) enum Judged<T> {
     /// Nothing is to be changed.
     Answer(T),
     /// This is to be changed, and then this is the answer.
-    Change(Write, T),
+    Change(Box<Write>, T),
 }
 
 /// A table without its files.
@@ -89,7 +125,7 @@ pub(super) struct Head {
     pub(super) rev: String,
     pub(super) version: u64,
     /// None if it was dropped.
-    pub(super) def: Option<TableDef>,
+    pub(super) def: Option<Arc<TableDef>>,
     pub(super) ledger: Ledger,
 }
 
@@ -109,83 +145,151 @@ impl RedisCatalog {
         let replica = self.replica(table);
         let mut replica = replica.lock().await;
         let look = self.refresh(table, &mut replica, files).await?;
-        self.expect(table, &look).await?;
         uses(&replica, &look)
     }
 
-    /// Judges over the table's present state and makes what was granted, again from the start if the table moved
-    /// on in between.
+    /// Judges and makes what was granted, again from the start if the table moved on in between.
+    ///
+    /// The first attempt judges over what is known here: most changes of a table come from one process, and the
+    /// script refuses what was judged over anything else. Whatever that attempt does not grant is judged again over
+    /// the server's state, so that no refusal and no answer comes from memory.
     pub(super) async fn change<T>(
         &self,
         table: TableId,
         files: &[FileId],
         judge: impl Fn(&Replica, &Look) -> Result<Judged<T>>,
     ) -> Result<T> {
+        self.unlost().await?;
         let replica = self.replica(table);
         // Held throughout, so that calls of this process do not make each other judge anew.
         let mut replica = replica.lock().await;
+        if let Some(mut look) = replica.look_again() {
+            look.now = self.present(look.now);
+            if let Ok(Judged::Change(write, answer)) = judge(&replica, &look)
+                && self.make_change(table, &mut replica, *write).await?
+            {
+                return Ok(answer);
+            }
+        }
         for _ in 0..ATTEMPTS_MAX {
             let look = self.refresh(table, &mut replica, files).await?;
-            self.expect(table, &look).await?;
             let (write, answer) = match judge(&replica, &look)? {
                 Judged::Answer(answer) => return Ok(answer),
                 Judged::Change(write, answer) => (write, answer),
             };
-            if self.apply(table, replica.epoch, &replica.rev, write).await? {
+            if self.make_change(table, &mut replica, *write).await? {
                 return Ok(answer);
             }
         }
         Err(Error::Unavailable { reason: format!("table {table} keeps changing; try again") })
     }
 
-    async fn refresh(&self, table: TableId, replica: &mut Replica, files: &[FileId]) -> Result<Look> {
-        let mut arguments = vec![replica.rev.clone().into_bytes()];
-        arguments.extend(files.iter().map(|file| file.uuid().as_bytes().to_vec()));
+    /// Writes if the table is at the replica's revision, and lets the replica follow; tells whether it was.
+    async fn make_change(&self, table: TableId, replica: &mut Replica, write: Write) -> Result<bool> {
+        let made = Instant::now();
+        let Some(moved) = self.apply(table, replica.epoch, &replica.rev, write).await? else { return Ok(false) };
+        replica.follow(moved, made);
+        Ok(true)
+    }
+
+    /// Brings the replica up to the server; an error if there is no such table.
+    pub(super) async fn refresh(&self, table: TableId, replica: &mut Replica, files: &[FileId]) -> Result<Look> {
         let keys = self.keys(table);
-        let answer: Value = self.0.connection.script(&self.0.scripts.read, &keys.all(), &arguments).await?;
-        let mut look = replica.take(answer, files)?;
-        look.now = self.present(look.now);
-        Ok(look)
-    }
-
-    /// The table exists, dropped or not.
-    async fn expect(&self, table: TableId, look: &Look) -> Result<()> {
-        if look.exists {
-            return Ok(());
+        let mut is_settled = false;
+        loop {
+            let mut arguments = vec![replica.epoch.to_string().into_bytes(), replica.rev.clone().into_bytes()];
+            arguments.extend(files.iter().map(|file| file.uuid().as_bytes().to_vec()));
+            let sent = Instant::now();
+            let answer: Value = self.0.connection.script(&self.0.scripts.read, &keys.all(), &arguments).await?;
+            let mut look = replica.take(answer, files, sent)?;
+            look.now = self.present(look.now);
+            match look.found {
+                Finding::There => return Ok(look),
+                Finding::Older => {
+                    let reason = format!("Redis was rolled back: table {table} is older than it was");
+                    return Err(self.lost(reason).await);
+                }
+                Finding::Absent => return Err(self.absent(table, replica).await),
+                Finding::Recovering(epoch) if !is_settled => self.settle(table, epoch).await?,
+                Finding::Recovering(epoch) => return Err(judge::rebuilding(epoch)),
+            }
+            is_settled = true;
         }
-        Err(if self.was_dropped(table).await? { Error::Dropped { table } } else { Error::UnknownTable { table } })
     }
 
-    /// Writes if the table is at this revision (empty: if there is none); tells whether it was.
-    pub(super) async fn apply(&self, table: TableId, epoch: u64, rev: &str, write: Write) -> Result<bool> {
+    /// Why there is no such table on the server.
+    async fn absent(&self, table: TableId, replica: &mut Replica) -> Error {
+        let epochs = match self.attend().await {
+            Ok(epochs) => epochs,
+            Err(error) => return error,
+        };
+        match self.was_dropped(table).await {
+            Ok(true) => {
+                *replica = Replica::default();
+                Error::Dropped { table }
+            }
+            Ok(false) if replica.is_known() && replica.epoch == epochs.epoch => {
+                self.lost(format!("Redis was rolled back: table {table} is not in it any more")).await
+            }
+            Ok(false) => {
+                *replica = Replica::default();
+                Error::UnknownTable { table }
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// Opens a table that whoever restored it did not come to open; an error while the rebuild goes on.
+    async fn settle(&self, table: TableId, epoch: u64) -> Result<()> {
+        if self.attend().await?.epoch != epoch {
+            return Err(judge::rebuilding(epoch));
+        }
+        let arguments = [epoch.to_string().into_bytes()];
+        let _: String = self.0.connection.script(&self.0.scripts.settle, &self.keys(table).all(), &arguments).await?;
+        Ok(())
+    }
+
+    /// Writes if the table is at this revision (empty: if there is none); answers what moved if it was.
+    pub(super) async fn apply(&self, table: TableId, epoch: u64, rev: &str, write: Write) -> Result<Option<Moved>> {
         // A test's clock says nothing about the server's time.
         let deadline = write.deadline.filter(|_| self.0.clock.is_none());
         let deadline = deadline.map(|at| at.millis().to_string()).unwrap_or_default();
         let mut arguments =
             vec![epoch.to_string().into_bytes(), rev.as_bytes().to_vec(), deadline.into_bytes(), write.entry];
+        arguments.push(write.new.len().to_string().into_bytes());
+        arguments.extend(write.new.iter().map(|file| file.uuid().as_bytes().to_vec()));
         arguments.extend(write.arguments);
         let keys = self.keys(table);
         let answer: String = self.0.connection.script(&self.0.scripts.apply, &keys.all(), &arguments).await?;
-        Ok(answer == "done")
+        Ok((answer == "done").then_some(write.moved))
     }
 
     /// The table without its files; none if it was never made.
     pub(super) async fn read_head(&self, table: TableId) -> Result<Option<Head>> {
-        let mut command = redis::cmd("HMGET");
-        command.arg(self.keys(table).head).arg(&["epoch", "rev", "version", "state", "def", "ledger"]);
-        let fields: Vec<Value> = self.0.connection.run(&command).await?;
-        let [epoch, rev, version, state, def, ledger]: [Value; 6] =
-            fields.try_into().map_err(|_| super::connection::unexpected("a table's head"))?;
-        if rev == Value::Nil {
-            return Ok(None);
+        let mut is_settled = false;
+        loop {
+            let mut command = redis::cmd("HMGET");
+            command.arg(self.keys(table).head).arg(&["epoch", "rev", "version", "state", "def", "ledger"]);
+            let fields: Vec<Value> = self.0.connection.run(&command).await?;
+            let [epoch, rev, version, state, def, ledger]: [Value; 6] =
+                fields.try_into().map_err(|_| super::connection::unexpected("a table's head"))?;
+            if rev == Value::Nil {
+                return Ok(None);
+            }
+            let (epoch, state) = (convert(epoch)?, State::parse(&convert::<String>(state)?)?);
+            match state {
+                State::Recovering if is_settled => return Err(judge::rebuilding(epoch)),
+                State::Recovering => {
+                    self.settle(table, epoch).await?;
+                    is_settled = true;
+                }
+                State::Live | State::Dropped => {
+                    let is_live = state == State::Live;
+                    let def = if is_live { Some(Arc::new(definition(&convert::<Vec<u8>>(def)?)?)) } else { None };
+                    let ledger = Ledger::decode(&convert::<Vec<u8>>(ledger)?)?;
+                    return Ok(Some(Head { epoch, rev: convert(rev)?, version: convert(version)?, def, ledger }));
+                }
+            }
         }
-        let is_live = convert::<String>(state)? == "live";
-        Ok(Some(Head {
-            epoch: convert(epoch)?,
-            rev: convert(rev)?,
-            version: convert(version)?,
-            def: if is_live { Some(definition(&convert::<Vec<u8>>(def)?)?) } else { None },
-            ledger: Ledger::decode(&convert::<Vec<u8>>(ledger)?)?,
-        }))
     }
 }

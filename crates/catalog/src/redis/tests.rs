@@ -1,6 +1,8 @@
 //! Against a real server: what the shared suite does not ask.
 
+mod loss;
 pub(crate) mod server;
+mod trips;
 
 use gigapi_model::{ManualClock, SystemIds, TableId};
 use uuid::Uuid;
@@ -76,6 +78,7 @@ async fn a_cluster_keeps_the_contract() {
         // A catalog of its own for each scenario, in other slots.
         let options = RedisOptions { prefix: SystemIds.random().to_string(), ..RedisOptions::default() };
         let catalog = server::open(&url, &options, conformance::limits(), Some(clock.clone())).await;
+        catalog.found().await.unwrap();
         Rig { catalog: Arc::new(catalog), clock, _folder: None, _server: None }
     })
     .await;

@@ -12,7 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt;
 use gigapi_service::ApiError;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
@@ -24,6 +24,9 @@ const PIECES_AHEAD: usize = 2;
 
 /// A piece is sent once it has this many bytes.
 const PIECE_BYTES_MIN: usize = 64 * 1024;
+
+/// On answers from a view of the tables that could not be brought up to date: how many seconds old it is.
+const STALE_SECONDS: HeaderName = HeaderName::from_static("x-gigapi-stale-seconds");
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,7 @@ pub(super) fn respond(
     let encoder = format
         .encoder(rows.schema(), time_as_integer)
         .map_err(|error| ApiError::invalid(format!("the answer cannot be written in that format: {error}")))?;
+    let stale = rows.stale();
     let (pieces_tx, pieces_rx) = mpsc::channel(PIECES_AHEAD);
     querier.runtime().spawn(encode(rows, encoder, Sink::new(compression), pieces_tx));
     let pieces = futures::stream::unfold(Some(pieces_rx), |open| async move {
@@ -138,6 +142,9 @@ pub(super) fn respond(
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    if let Some(age) = stale {
+        headers.insert(STALE_SECONDS, HeaderValue::from(age.as_secs()));
+    }
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding, Accept"));
     if let Some(name) = compression.name() {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -11,6 +12,7 @@ use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use super::run::Begun;
 use crate::dialect::duckdb_type;
 use crate::{Error, Result};
 
@@ -19,6 +21,7 @@ pub struct Answer {
     schema: SchemaRef,
     ready: std::vec::IntoIter<RecordBatch>,
     rest: Option<Rest>,
+    stale: Option<Duration>,
     _cancel: Option<CancelOnDrop>,
 }
 
@@ -41,12 +44,22 @@ impl Answer {
     }
 
     pub(super) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, ready: batches.into_iter(), rest: None, _cancel: None }
+        Self { schema, ready: batches.into_iter(), rest: None, stale: None, _cancel: None }
     }
 
-    pub(super) fn running(schema: SchemaRef, first: Option<RecordBatch>, rest: Rest, cancel: CancelOnDrop) -> Self {
+    pub(super) fn running(begun: Begun, rest: Rest, cancel: CancelOnDrop) -> Self {
+        let Begun { schema, first, stale } = begun;
         let ready = Vec::from_iter(first).into_iter();
-        Self { schema, ready, rest: Some(rest), _cancel: Some(cancel) }
+        Self { schema, ready, rest: Some(rest), stale, _cancel: Some(cancel) }
+    }
+
+    pub(super) fn aged(self, stale: Option<Duration>) -> Self {
+        Self { stale, ..self }
+    }
+
+    /// How old the rows may be, if the catalog could not be asked what is current.
+    pub fn stale(&self) -> Option<Duration> {
+        self.stale
     }
 
     /// The columns of every batch.

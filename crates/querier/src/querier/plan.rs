@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use gigapi_catalog::Reader;
 
 use super::{Habits, QueryRequest, Shared};
 use crate::dialect::{self, Scope};
@@ -23,9 +24,10 @@ pub(super) async fn plan(
     shared: &Shared,
     request: &QueryRequest,
     query: &dialect::Query,
+    reader: &Arc<dyn Reader>,
     counters: &Arc<ReadCounters>,
 ) -> Result<Planned> {
-    let (state, logical) = logical(shared, request, query, counters).await?;
+    let (state, logical) = logical(shared, request, query, reader, counters).await?;
     let physical = state.create_physical_plan(&logical).await?;
     Ok(Planned { physical, context: state.task_ctx() })
 }
@@ -35,12 +37,13 @@ pub(super) async fn logical(
     shared: &Shared,
     request: &QueryRequest,
     query: &dialect::Query,
+    reader: &Arc<dyn Reader>,
     counters: &Arc<ReadCounters>,
 ) -> Result<(datafusion::execution::session_state::SessionState, LogicalPlan)> {
     let mut query = query.clone();
     let scope = Scope::of(&query)?;
     let context = Arc::new(ScanContext {
-        catalog: Arc::clone(&shared.components.catalog),
+        catalog: Arc::clone(reader),
         store: Arc::clone(&shared.components.store),
         metadata: Arc::clone(&shared.engine.metadata),
         statistics: Arc::clone(&shared.statistics),

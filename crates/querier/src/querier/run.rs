@@ -6,6 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -24,8 +25,16 @@ use crate::{Error, Result};
 /// How often a query is planned anew.
 const REPLANS_MAX: usize = 2;
 
-/// Schema and first rows, or why there are none.
-pub(super) type Ready = oneshot::Sender<Result<(SchemaRef, Option<RecordBatch>)>>;
+/// What is known of an answer when its first rows are there.
+pub(super) struct Begun {
+    pub(super) schema: SchemaRef,
+    pub(super) first: Option<RecordBatch>,
+    /// How old the view of the tables may be, if the catalog could not be asked.
+    pub(super) stale: Option<Duration>,
+}
+
+/// How the answer begins, or why there is none.
+pub(super) type Ready = oneshot::Sender<Result<Begun>>;
 /// Where the other rows go.
 pub(super) type Rows = mpsc::Sender<RecordBatch>;
 /// How the query ended after its first rows.
@@ -69,8 +78,7 @@ impl Drop for Ending {
 }
 
 struct Started {
-    schema: SchemaRef,
-    first: Option<RecordBatch>,
+    begun: Begun,
     rest: SendableRecordBatchStream,
 }
 
@@ -102,8 +110,8 @@ impl Run {
                 return;
             }
         };
-        ending.rows += started.first.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-        if ready.send(Ok((started.schema, started.first))).is_err() {
+        ending.rows += started.begun.first.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        if ready.send(Ok(started.begun)).is_err() {
             return;
         }
         // A slow taker of rows is bounded too, else it could keep memory and turn for ever.
@@ -193,22 +201,28 @@ async fn attempt_once(
     purpose: Purpose,
     counters: &Arc<ReadCounters>,
 ) -> Result<Started> {
+    // A file that vanished is looked up in a new view.
+    let reader = shared.reader();
     if purpose == Purpose::Describe {
-        let (_, logical) = plan::logical(shared, request, query, counters).await?;
+        let (_, logical) = plan::logical(shared, request, query, &reader, counters).await?;
         let mut rows = answer::described(logical.schema().as_arrow())?;
         let first = rows.next().await.transpose()?;
         let schema = Arc::clone(rows.schema());
         let nothing = futures::stream::empty();
         let rest = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(Arc::clone(&schema), nothing);
-        return Ok(Started { schema, first, rest: Box::pin(rest) });
+        let begun = Begun { schema, first, stale: reader.stale() };
+        return Ok(Started { begun, rest: Box::pin(rest) });
     }
-    let planned = plan::plan(shared, request, query, counters).await?;
+    let planned = plan::plan(shared, request, query, &reader, counters).await?;
     let schema = planned.physical.schema();
     let mut rest = execute_stream(planned.physical, planned.context)?;
     loop {
         match rest.next().await.transpose()? {
             Some(batch) if batch.num_rows() == 0 => {}
-            first => return Ok(Started { schema, first, rest }),
+            first => {
+                let begun = Begun { schema, first, stale: reader.stale() };
+                return Ok(Started { begun, rest });
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
-use gigapi_catalog::Catalog;
+use gigapi_catalog::Reader;
 use gigapi_model::{ColumnType, DataFile, FileId, TableDef, TableId};
 use gigapi_storage::{FileStatistics, Scalar};
 
@@ -53,7 +53,7 @@ impl StatisticsCache {
     /// The statistics of these files, in their order; `None` where the catalog has none.
     pub(crate) async fn of_files(
         &self,
-        catalog: &dyn Catalog,
+        catalog: &dyn Reader,
         table: TableId,
         files: &[Arc<DataFile>],
     ) -> Result<Vec<Option<Arc<FileStatistics>>>> {

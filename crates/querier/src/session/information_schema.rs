@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use gigapi_catalog::Catalog;
+use gigapi_catalog::Reader;
 use gigapi_model::TableDef;
 
 use super::catalog::CATALOG;
@@ -31,7 +31,7 @@ struct Listed {
 
 /// Makes the tables, with `database` shown as `iox` too.
 pub(super) async fn tables(
-    catalog: &dyn Catalog,
+    catalog: &dyn Reader,
     database: &str,
 ) -> Result<Vec<(&'static str, Arc<dyn TableProvider>)>> {
     let mut listed = Vec::new();

@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use gigapi_catalog::Catalog;
+use gigapi_catalog::Reader;
 use gigapi_model::{DatabaseName, TableDef, TableId, TableName};
 
 use super::catalog::QueryCatalog;
@@ -107,7 +107,7 @@ fn stored_found(table: &TableDef, written_parts: usize, is_whole: bool) -> Found
 
 /// The table of that name, and whether a dotted name turned out to be one name.
 async fn lookup(
-    catalog: &dyn Catalog,
+    catalog: &dyn Reader,
     written: &[String],
     current: &str,
     is_cte: bool,
@@ -118,6 +118,12 @@ async fn lookup(
         [public, database, name] if public.eq_ignore_ascii_case(super::CATALOG) => (database.as_str(), name.as_str()),
         parts => return Err(Error::invalid(format!("{:?} is not a table: write database.table", parts.join(".")))),
     };
+    // Names that are written as they are registered are found without a list of all names.
+    if let (Ok(exact), Ok(table)) = (DatabaseName::new(database), TableName::new(name))
+        && let Some(found) = catalog.table(&exact, &table).await?
+    {
+        return Ok(Some((found, false)));
+    }
     if let Some(known) = database_of(catalog, database, current).await?
         && let Some(table) = table_of(catalog, &known, name).await?
     {
@@ -133,7 +139,7 @@ async fn lookup(
 }
 
 /// The database as it is registered.
-async fn database_of(catalog: &dyn Catalog, written: &str, current: &str) -> Result<Option<DatabaseName>> {
+async fn database_of(catalog: &dyn Reader, written: &str, current: &str) -> Result<Option<DatabaseName>> {
     let databases = catalog.databases().await?;
     if let Some(exact) = databases.iter().find(|database| database.as_str() == written) {
         return Ok(Some(exact.clone()));
@@ -148,7 +154,7 @@ async fn database_of(catalog: &dyn Catalog, written: &str, current: &str) -> Res
 }
 
 /// The table as it is registered.
-async fn table_of(catalog: &dyn Catalog, database: &DatabaseName, written: &str) -> Result<Option<Arc<TableDef>>> {
+async fn table_of(catalog: &dyn Reader, database: &DatabaseName, written: &str) -> Result<Option<Arc<TableDef>>> {
     if let Ok(name) = TableName::new(written)
         && let Some(exact) = catalog.table(database, &name).await?
     {
@@ -164,7 +170,7 @@ async fn table_of(catalog: &dyn Catalog, database: &DatabaseName, written: &str)
 }
 
 /// The definition of one table that a command names.
-pub(crate) async fn similar_table(catalog: &dyn Catalog, written: &[String], current: &str) -> Result<Arc<TableDef>> {
+pub(crate) async fn similar_table(catalog: &dyn Reader, written: &[String], current: &str) -> Result<Arc<TableDef>> {
     match lookup(catalog, written, current, false).await? {
         Some((table, _)) => Ok(table),
         None => Err(missing(catalog, current, &written.join(".")).await),
@@ -173,7 +179,7 @@ pub(crate) async fn similar_table(catalog: &dyn Catalog, written: &[String], cur
 
 /// All tables of a database; an unknown database has none only if it is the request's own.
 pub(crate) async fn tables_of(
-    catalog: &dyn Catalog,
+    catalog: &dyn Reader,
     written: Option<&str>,
     current: &str,
 ) -> Result<Vec<Arc<TableDef>>> {
@@ -184,7 +190,7 @@ pub(crate) async fn tables_of(
     }
 }
 
-async fn missing(catalog: &dyn Catalog, database: &str, table: &str) -> Error {
+async fn missing(catalog: &dyn Reader, database: &str, table: &str) -> Error {
     let known = match DatabaseName::new(database) {
         Ok(name) => catalog.tables(&name).await.unwrap_or_default(),
         Err(_) => Vec::new(),

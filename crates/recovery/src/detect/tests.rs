@@ -13,7 +13,7 @@ fn table(number: u128) -> TableId {
 
 fn catalog(tables: usize, checkpointed: &[(u128, Option<u64>)]) -> CatalogView {
     let checkpointed = checkpointed.iter().map(|(number, version)| (table(*number), *version)).collect();
-    CatalogView { id: id(1), epoch: 2, tables, checkpointed }
+    CatalogView { id: Some(id(1)), epoch: 2, tables, checkpointed }
 }
 
 fn layers(owners: &[Option<u128>], checkpoints: &[(u128, u64, u64)]) -> LayersView {
@@ -55,6 +55,13 @@ fn an_empty_catalog_over_a_checkpoint_was_lost() {
     assert_eq!(detect(&catalog(0, &[(5, None)]), &seen).unwrap(), Condition::Healthy, "the table was dropped");
     let buried = LayersView { dropped: HashSet::from([table(5)]), ..seen };
     assert_eq!(detect(&catalog(0, &[]), &buried).unwrap(), Condition::Healthy);
+}
+
+#[test]
+fn a_catalog_without_identity_is_new_or_was_emptied() {
+    let nobody = CatalogView { id: None, epoch: 0, ..catalog(0, &[]) };
+    assert_eq!(detect(&nobody, &layers(&[None], &[])).unwrap(), Condition::Fresh);
+    assert_eq!(detect(&nobody, &layers(&[Some(7)], &[])).unwrap(), Condition::Recovering { catalog: id(7) });
 }
 
 #[test]

@@ -138,7 +138,7 @@ async fn a_dropped_table_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_explained_stops_the_rebuild_and_leaves_the_catalog_empty() {
+async fn what_cannot_be_explained_stops_the_rebuild_and_keeps_the_catalog_closed() {
     let mut world = World::new().await;
     let (log, table) = (world.open_log(1).await, world.table("cpu").await);
     let file = world.flush(&table, &log, (1, 1), &[&[1, 2, 3]]).await.remove(0).file;
@@ -151,7 +151,7 @@ async fn what_cannot_be_explained_stops_the_rebuild_and_leaves_the_catalog_empty
     world.lose_catalog();
     let error = rebuild(world.catalog.as_ref(), &world.layers).await.unwrap_err();
     assert!(matches!(&error, Error::DamagedFiles { count: 1, first } if first.contains(path.as_ref())), "{error}");
-    assert!(world.catalog.live_tables().await.unwrap().is_empty());
+    assert!(matches!(world.catalog.epochs().await, Err(gigapi_catalog::Error::Recovering { .. })));
     hot.store.put(&path, bytes.into()).await.unwrap();
     rebuild(world.catalog.as_ref(), &world.layers).await.unwrap();
 
@@ -163,11 +163,48 @@ async fn what_cannot_be_explained_stops_the_rebuild_and_leaves_the_catalog_empty
 }
 
 #[tokio::test]
-async fn only_an_empty_catalog_on_marked_layers_is_rebuilt() {
-    let world = World::new().await;
-    world.table("cpu").await;
-    let refused = rebuild(world.catalog.as_ref(), &world.layers).await.unwrap_err();
-    assert!(matches!(refused, Error::Catalog(gigapi_catalog::Error::NotEmpty { tables: 1 })), "{refused}");
+async fn a_catalog_that_was_rolled_back_gets_the_rows_that_it_forgot() {
+    let mut world = World::new().await;
+    let (log, table) = (world.open_log(1).await, world.table("cpu").await);
+    world.flush(&table, &log, (1, 1), &[&[1]]).await;
+    let copy = world.copy_catalog();
+    world.flush(&table, &log, (2, 2), &[&[2]]).await;
+    let made_later = world.table("later").await;
+    world.flush(&made_later, &log, (3, 3), &[&[3]]).await;
+    checkpoint(&world).await;
+    world.flush(&table, &log, (3, 4), &[&[4]]).await;
+    world.use_catalog(copy);
+    let behind = condition(world.catalog.as_ref(), &world.layers).await.unwrap();
+    assert!(matches!(behind, Condition::RolledBack { .. }), "{behind:?}");
+    rebuild(world.catalog.as_ref(), &world.layers).await.unwrap();
+    assert_eq!(world.live_rows(table.id).await, [1, 2, 4]);
+    assert_eq!(world.live_rows(made_later.id).await, [3]);
+    // Whoever committed before goes on under the new epoch, from the rebuilt watermark.
+    let stale = world.try_flush(&table, &log, (5, 5), &[&[5]]).await.unwrap_err();
+    assert!(matches!(stale, gigapi_catalog::Error::Fenced { .. }), "{stale}");
+    let log = world.open_log(1).await;
+    assert_eq!(log.watermarks[&table.id], 4);
+}
+
+#[tokio::test]
+async fn a_rebuild_beside_a_running_one_supersedes_it() {
+    let mut world = World::new().await;
+    let (log, table) = (world.open_log(1).await, world.table("cpu").await);
+    world.flush(&table, &log, (1, 1), &[&[1]]).await;
+    let owner = world.catalog.epochs().await.unwrap().catalog;
+    let first = begin(world.catalog.as_ref(), &world.layers, owner, 0).await.unwrap();
+    let standing = condition(world.catalog.as_ref(), &world.layers).await.unwrap();
+    assert_eq!(standing, Condition::Rebuilding { silent: Duration::ZERO });
+    let report = rebuild(world.catalog.as_ref(), &world.layers).await.unwrap();
+    assert!(report.epoch > first);
+    let late = restore(world.catalog.as_ref(), &world.layers, owner, first).await;
+    assert!(!matches!(late, Ok(Done::Restored(_))), "the first one comes too late");
+    assert_eq!(world.catalog.epochs().await.unwrap().epoch, report.epoch);
+    assert_eq!(world.live_rows(table.id).await, [1]);
+}
+
+#[tokio::test]
+async fn layers_without_a_marker_are_not_rebuilt_from() {
     let unmarked = World::new().await;
     let marker = gigapi_storage::own_path(["catalog.json"]);
     for layer in unmarked.layers.iter() {

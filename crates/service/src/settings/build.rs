@@ -155,6 +155,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
             threads: reader.value("GIGAPI_QUERY_THREADS", |t| values::auto(t, values::count)),
             timeout: reader.value("GIGAPI_QUERY_TIMEOUT_S", values::seconds_or_never),
             concurrency_max: reader.value("GIGAPI_QUERY_CONCURRENCY", |t| values::auto(t, values::count)),
+            snapshot_age_max: reader.value("GIGAPI_SNAPSHOT_AGE_S", values::seconds_or_never).unwrap_or_default(),
             sql_bytes_max: reader.value("GIGAPI_SQL_BYTES_MAX", values::bytes_in_memory),
         },
         limits: limits(reader),
@@ -215,6 +216,7 @@ fn metadata(reader: &mut Reader<'_>, root: &std::path::Path) -> MetadataSettings
     MetadataSettings {
         redis: in_redis.then(|| Secret::new(url.text)),
         folder: root.join("_gigapi").join("catalog"),
+        timeout: reader.value("GIGAPI_METADATA_TIMEOUT_S", values::seconds),
         accept_unsafe: reader.value("GIGAPI_METADATA_UNSAFE", values::boolean),
     }
 }

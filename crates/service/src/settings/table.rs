@@ -72,6 +72,7 @@ const COUNT: &str = "a whole number of at least 1";
 const AUTO_COUNT: &str = "auto, or a whole number of at least 1";
 const SECONDS: &str = "seconds above zero, fractions count; or a duration, as 500ms or 2m";
 const SECONDS_OR_NEVER: &str = "seconds, fractions count; or a duration, as 500ms or 2m; 0 is never";
+const SECONDS_OR_NONE: &str = "seconds, fractions count; or a duration, as 500ms or 2m";
 const PORT: &str = "a port, 0 to 65535; 0 lets the system choose";
 
 /// All settings but the layers, in the order in which they are explained.
@@ -116,6 +117,7 @@ pub const SETTINGS: &[Descriptor] = &[
         "The catalog's address; the embedded catalog has none.",
     )
     .shown(Shown::Scrubbed),
+    setting("GIGAPI_METADATA_TIMEOUT_S", "5", SECONDS, "How long one request to the catalog in Redis may take."),
     setting(
         "GIGAPI_METADATA_UNSAFE",
         "false",
@@ -168,6 +170,12 @@ pub const SETTINGS: &[Descriptor] = &[
     setting("GIGAPI_QUERY_THREADS", "auto", AUTO_COUNT, "Threads for queries.").also(&["DUCKDB_THREAD_LIMIT"]),
     setting("GIGAPI_QUERY_TIMEOUT_S", "300", SECONDS_OR_NEVER, "How long one query may run."),
     setting("GIGAPI_QUERY_CONCURRENCY", "auto", AUTO_COUNT, "How many queries run at once; more get 503."),
+    setting(
+        "GIGAPI_SNAPSHOT_AGE_S",
+        "0",
+        SECONDS_OR_NONE,
+        "How old a query's view of a table may be before Redis is asked again; 0 sees every earlier commit.",
+    ),
     setting("GIGAPI_SQL_BYTES_MAX", "1MiB", SIZE, "Bytes of one query's text."),
     setting("GIGAPI_BODY_BYTES_MAX", "25MiB", SIZE, "Bytes of a request's body as it is sent."),
     setting("GIGAPI_DECOMPRESSED_BYTES_MAX", "64MiB", SIZE, "Bytes of a request's body after decompression."),

@@ -106,6 +106,8 @@ pub struct MetadataSettings {
     pub folder: PathBuf,
     /// The address of the catalog in Redis, which then takes the embedded one's place.
     pub redis: Option<Secret>,
+    /// How long one request to Redis may take.
+    pub timeout: Duration,
     /// Whether a catalog that may lose acknowledged changes is accepted.
     pub accept_unsafe: bool,
 }
@@ -151,6 +153,8 @@ pub struct QuerySettings {
     pub timeout: Option<Duration>,
     /// Queries at once; `None` follows the machine.
     pub concurrency_max: Option<usize>,
+    /// How old a query's view of a table may be.
+    pub snapshot_age_max: Duration,
     /// Bytes of one query's text.
     pub sql_bytes_max: usize,
 }

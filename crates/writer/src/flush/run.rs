@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use gigapi_catalog::{Catalog, CommitOutcome, Epochs, Error as CatalogError, TableState};
-use gigapi_model::{ErrorKind, Ids, TableDef, TableId, WriterId};
+use gigapi_model::{ErrorKind, IdempotencyRecord, Ids, TableDef, TableId, WriterId};
 use gigapi_service::{Block, Readiness};
 use gigapi_storage::{FileEncoders, Layers};
 use object_store::{ObjectStoreExt, PutPayload};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::encode::{Encoder, Prepared, overwritten};
 use crate::buffer::{Buffer, Frozen};
 use crate::crash::crash_point;
+use crate::idempotency::Keys;
 use crate::metrics::{Metrics, Stage, StageLabel};
 use crate::publish::Publisher;
 use crate::tables::Tables;
@@ -27,8 +28,21 @@ const ENCODINGS_AT_ONCE: usize = 2;
 /// Small tables are encoded together, so that a thousand of them are not a thousand tasks.
 const ENCODE_BATCH_BYTES: usize = 4 << 20;
 
+/// Tables that the catalog is asked about at once.
+const TABLES_AT_ONCE: usize = 64;
+
 /// The pause after a round in which something failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The writer's standing with the catalog.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// The catalog's epoch in which it was opened.
+    pub(crate) catalog_epoch: u64,
+    pub(crate) writer_epoch: u64,
+    /// Where the log lies, if several writers share the catalog.
+    pub(crate) place: Option<String>,
+}
 
 /// What a flusher works with.
 #[derive(Debug)]
@@ -43,7 +57,8 @@ pub(crate) struct FlusherParts {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) writer: WriterId,
-    pub(crate) writer_epoch: u64,
+    pub(crate) session: Session,
+    pub(crate) keys: Arc<Keys>,
     /// Asks for a round before the next one is due.
     pub(crate) flush_now: Arc<Notify>,
     /// Becomes true when another process took the log over.
@@ -63,6 +78,8 @@ pub(crate) struct Flusher {
     failing: Option<Stage>,
     /// Tables that the catalog does not know, which keep the process from being ready.
     recovering: Option<Block>,
+    /// Idempotency keys that a rebuilt catalog has to be told again.
+    untold: Vec<IdempotencyRecord>,
 }
 
 impl Flusher {
@@ -74,6 +91,7 @@ impl Flusher {
             unanswered: Vec::new(),
             failing: None,
             recovering: None,
+            untold: Vec::new(),
         }
     }
 
@@ -168,6 +186,9 @@ impl Flusher {
             return Err(Stage::Upload);
         }
         crash_point("flush:after-upload");
+        if let Some(first) = prepared.first_mut() {
+            first.commit.idempotency.append(&mut self.untold);
+        }
         self.parts.metrics.upload_seconds.observe(started.elapsed().as_secs_f64());
         self.unanswered.append(&mut prepared);
         if self.waiting.is_empty() && failed.take().is_none() { Ok(()) } else { Err(Stage::Prepare) }
@@ -181,12 +202,21 @@ impl Flusher {
     ) -> gigapi_catalog::Result<(Encoder, Vec<(Arc<Frozen>, Arc<TableDef>)>)> {
         let catalog = Arc::clone(&self.parts.catalog);
         let epochs: Epochs = catalog.epochs().await?;
+        if epochs.epoch != self.parts.session.catalog_epoch {
+            self.reopen(epochs.epoch).await?;
+        }
         let now = catalog.now().await?;
         let mut defined = Vec::with_capacity(frozen.len());
         let mut unknown: Vec<Arc<Frozen>> = Vec::new();
         let mut states: HashMap<TableId, TableState> = HashMap::new();
-        for frozen in frozen {
-            states.insert(frozen.table, catalog.table_state(frozen.table).await?);
+        let tables: Vec<TableId> = frozen.iter().map(|frozen| frozen.table).collect();
+        let asked = tables.into_iter().map(|table| {
+            let catalog = Arc::clone(&catalog);
+            async move { catalog.table_state(table).await.map(|state| (table, state)) }
+        });
+        let mut asked = futures::stream::iter(asked).buffer_unordered(TABLES_AT_ONCE);
+        while let Some((table, state)) = asked.try_next().await? {
+            states.insert(table, state);
         }
         for frozen in frozen {
             match states.remove(&frozen.table) {
@@ -212,11 +242,27 @@ impl Flusher {
             layer: self.parts.layers.first().name.clone(),
             catalog: epochs,
             writer: self.parts.writer,
-            writer_epoch: self.parts.writer_epoch,
+            writer_epoch: self.parts.session.writer_epoch,
             now,
             cpu: self.parts.metrics.cpu_seconds.clone(),
         };
         Ok((encoder, defined))
+    }
+
+    /// The catalog was rebuilt: the log is opened anew in it, and what only this process knows is told again.
+    ///
+    /// That no other process has the log is what the lock on its folder says: the catalog that would know is gone.
+    async fn reopen(&mut self, epoch: u64) -> gigapi_catalog::Result<()> {
+        let opened = self.parts.catalog.open_writer(self.parts.writer).await?;
+        if let Some(place) = &self.parts.session.place {
+            self.parts.catalog.place_writer(self.parts.writer, place).await?;
+        }
+        self.parts.tables.follow(epoch).await?;
+        self.untold = self.parts.keys.all();
+        let session = &mut self.parts.session;
+        (session.catalog_epoch, session.writer_epoch) = (epoch, opened.epoch);
+        tracing::info!(epoch, "the log is open in the rebuilt catalog");
+        Ok(())
     }
 
     /// The table was dropped: its rows go.

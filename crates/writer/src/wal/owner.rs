@@ -11,6 +11,7 @@ use std::sync::mpsc::Receiver;
 use gigapi_model::TableId;
 use tokio::time::Instant;
 
+use super::committed;
 use super::disk::{Disk, DiskFile};
 use super::log::{Append, Apply, Command, LogError, LogOptions, LogStatus, Passed};
 use super::record::{self, OVERHEAD};
@@ -31,6 +32,8 @@ pub(super) struct Owner {
     current: Option<Current>,
     next_segment: u64,
     next_sequence: u64,
+    /// Per table, the last sequence of segments that are gone: the catalog has committed it.
+    committed: HashMap<TableId, u64>,
 }
 
 /// The segment that is being written.
@@ -50,8 +53,8 @@ impl Owner {
         apply: Box<dyn Apply>,
     ) -> Self {
         let next_sequence = options.first_sequence.max(replay.last_sequence + 1);
-        let (finished, next_segment) = (replay.segments, replay.next_segment);
-        Self { disk, options, status, apply, finished, current: None, next_segment, next_sequence }
+        let (finished, next_segment, committed) = (replay.segments, replay.next_segment, replay.committed);
+        Self { disk, options, status, apply, finished, current: None, next_segment, next_sequence, committed }
     }
 
     pub(super) fn run(&mut self, inbox: &Receiver<Command>) {
@@ -219,8 +222,15 @@ impl Owner {
         // The newest segment stays even if nothing in it is needed: its header holds the sequence.
         let keep_newest = usize::from(self.current.is_none());
         let removable = self.finished.len() - keep_newest.min(self.finished.len());
+        let spent = self.finished.iter().take(removable).take_while(|segment| done(segment)).count();
+        if spent > 0
+            && let Err(error) = self.remember(spent)
+        {
+            // They go all the same: where the disk is full, this is what makes room. The next note makes up for it.
+            tracing::warn!(%error, "what segments held that are no longer needed cannot be noted");
+        }
         let mut removed = 0;
-        while removed < removable && self.finished.get(removed).is_some_and(done) {
+        while removed < spent {
             crash_point("wal:before-unlink");
             let name = file_name(self.finished[removed].number);
             if let Err(error) = self.disk.remove(&name)
@@ -239,6 +249,17 @@ impl Owner {
             }
             crash_point("wal:after-unlink");
         }
+    }
+
+    /// Notes durably what the oldest segments held, before they go.
+    fn remember(&mut self, segments: usize) -> io::Result<()> {
+        for (table, last) in self.finished.iter().take(segments).flat_map(|segment| &segment.tables) {
+            let known = self.committed.entry(*table).or_default();
+            *known = (*last).max(*known);
+        }
+        let newest = self.finished.get(segments.saturating_sub(1)).map_or(0, |segment| segment.number);
+        self.status.syncs.fetch_add(2, Ordering::Relaxed);
+        committed::write(self.disk.as_ref(), newest, &self.committed)
     }
 
     fn bytes(&self) -> u64 {

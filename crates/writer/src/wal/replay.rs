@@ -10,6 +10,7 @@ use std::io;
 
 use gigapi_model::{TableId, WriterId};
 
+use super::committed;
 use super::disk::Disk;
 use super::record::{Frame, Record};
 use super::segment::{HEADER_BYTES, Header, file_name, number_of};
@@ -34,6 +35,8 @@ pub struct Replay {
     pub last_sequence: u64,
     /// The number of the next segment.
     pub next_segment: u64,
+    /// Per table, the last sequence of segments that are gone: a catalog whose watermark is below it was rolled back.
+    pub committed: HashMap<TableId, u64>,
     /// One sentence for each damaged place.
     pub damage: Vec<String>,
 }
@@ -42,7 +45,8 @@ pub struct Replay {
 pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, Record)) -> io::Result<Replay> {
     let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
-    let mut state = Reader { disk, writer, on_record, replay: Replay::default() };
+    let committed = committed::read(disk)?;
+    let mut state = Reader { disk, writer, on_record, replay: Replay { committed, ..Replay::default() } };
     state.replay.next_segment = numbers.last().map_or(1, |last| last + 1);
     let mut rest = numbers.iter().copied();
     let mut is_first = true;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use gigapi_model::{Clock, SystemIds};
 
-use crate::Limits;
 use crate::redis::{RedisCatalog, RedisOptions};
+use crate::{Catalog, Limits};
 
 pub(crate) struct TestServer {
     port: u16,
@@ -36,9 +36,33 @@ impl TestServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The catalog on this server, as soon as it answers.
+    /// The catalog on this server, as soon as it answers, with an identity.
     pub(crate) async fn catalog(&self, limits: Limits, clock: Option<Arc<dyn Clock>>) -> RedisCatalog {
-        open(&self.url(), &RedisOptions::default(), limits, clock).await
+        let catalog = self.open(limits, clock).await;
+        catalog.found().await.unwrap();
+        catalog
+    }
+
+    /// What is on this server, as soon as it answers.
+    pub(crate) async fn open(&self, limits: Limits, clock: Option<Arc<dyn Clock>>) -> RedisCatalog {
+        // Long enough for a busy machine, short enough to wait for in a test.
+        let options = RedisOptions { response_timeout: Duration::from_secs(2), ..RedisOptions::default() };
+        open(&self.url(), &options, limits, clock).await
+    }
+
+    /// The server stops answering without going away.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// It answers again.
+    pub(crate) fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(done.success());
     }
 
     /// Waits until the server answers a command with this word.

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use gigapi_service::settings::markdown_table;
+use crate::settings::markdown_table;
 
 /// `UPDATE_README=1` writes what the test wants to find.
 #[test]

@@ -4,19 +4,21 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use gigapi_service::settings::{Loaded, SETTINGS, SettingsError, Sources, load};
+
+use crate::settings::{Loaded, SETTINGS, SettingsError, Sources, load};
 
 /// The settings that were given as flags.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SettingsArgs {
+pub struct SettingsArgs {
     config: Option<PathBuf>,
     flags: Vec<(String, String)>,
 }
 
 impl SettingsArgs {
-    /// Flags over environment over file over defaults.
-    pub(crate) fn load(&self) -> Result<Loaded, SettingsError> {
-        load(&Sources::of_process(self.flags.clone(), self.config.as_deref())?)
+    /// Flags over environment over file over defaults; `defaults` are those in which the program differs.
+    pub fn load(&self, defaults: &[(&'static str, &'static str)]) -> Result<Loaded, SettingsError> {
+        let sources = Sources::of_process(self.flags.clone(), self.config.as_deref())?;
+        load(&Sources { defaults: defaults.to_vec(), ..sources })
     }
 }
 

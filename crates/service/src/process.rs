@@ -1,0 +1,289 @@
+//! A process from its flags to its exit, whichever services it runs.
+//!
+//! The port opens first and answers `/health` and `/ready`, so that an orchestrator can tell a start that takes its
+//! time from one that hangs; a service's own routes are let in when it is up. What a service does is its own business:
+//! here it is routes and a future that ends with the shutdown.
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use clap::{Args as _, Command, FromArgMatches as _};
+use gigapi_model::ErrorKind;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tower::Service;
+
+use crate::http::{
+    ConnectionLimit, HEALTH_ENDPOINTS, Health, HttpMetrics, RequestId, RequestIds, ServeOptions, Shell, listen,
+    local_address, serve as serve_http, shell,
+};
+use crate::settings::{HttpSettings, Loaded, Mode, Settings};
+use crate::telemetry::{raise_open_files_limit, start_logging};
+use crate::{ApiError, Authenticator, Components, Dialect, Shutdown, Signals};
+
+mod args;
+
+pub use args::SettingsArgs;
+
+/// Where queries go in the seed's examples; opened beside the default port if it is free.
+const SECOND_QUERY_PORT: u16 = 7972;
+
+/// Descriptors beyond the connections: data files, segments and the catalog.
+const OPEN_FILES_WANTED: u64 = 8_192;
+
+/// Why a service could not start or go on.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A binary that runs one service.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, as one sentence.
+    pub about: &'static str,
+    /// The part that it plays, whatever `GIGAPI_MODE` says.
+    pub mode: Mode,
+    /// Settings whose defaults differ from the table's.
+    pub defaults: &'static [(&'static str, &'static str)],
+}
+
+/// What a service runs with.
+#[derive(Debug)]
+pub struct Host {
+    /// What the operator set.
+    pub settings: Settings,
+    /// The handles that all services of the process share.
+    pub components: Components,
+    /// Open ports, with names for the log.
+    pub listeners: Vec<(TcpListener, &'static str)>,
+    /// The process's way to stop.
+    pub shutdown: Shutdown,
+}
+
+/// A service that is up.
+pub struct Part {
+    /// What it answers.
+    pub routes: Router,
+    /// What it does until the shutdown, which it takes part in; an error ends the process.
+    pub work: Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part").finish_non_exhaustive()
+    }
+}
+
+/// The `main` of a binary that runs one service.
+pub fn main(program: &Program, run: impl AsyncFnOnce(Host) -> Result<(), BoxError>) -> ExitCode {
+    let command =
+        Command::new(program.name).about(program.about).version(crate::telemetry::VERSION).max_term_width(100);
+    let matches = SettingsArgs::augment_args(command).get_matches();
+    let outcome = SettingsArgs::from_arg_matches(&matches).map_err(BoxError::from).and_then(|args| {
+        let mut loaded = args.load(program.defaults)?;
+        if loaded.settings.mode != program.mode && loaded.settings.mode != Mode::AllInOne {
+            let warning = format!("GIGAPI_MODE={} is ignored: this is {}", loaded.settings.mode, program.name);
+            loaded.warnings.push(warning);
+        }
+        loaded.settings.mode = program.mode;
+        launch(loaded, run)
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}: {}", program.name, told(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs services until a signal, or until one of them fails.
+pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError>) -> Result<ExitCode, BoxError> {
+    let Loaded { settings, warnings, .. } = loaded;
+    start_logging(&settings.log)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    raise_open_files_limit(settings.http.connections_max as u64 + OPEN_FILES_WANTED);
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        let shutdown = Shutdown::new();
+        let components = Components::open_unclaimed(&settings).await?;
+        let listeners = listeners(&settings).await?;
+        let host = Host { settings, components, listeners, shutdown: shutdown.clone() };
+        tokio::select! {
+            ended = run(host) => ended.map(|()| ExitCode::SUCCESS),
+            signal = signals.drive(shutdown) => {
+                tracing::warn!(signal, "stopping at once; what is not in files is in the write-ahead log");
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The port, and a second one where the seed's query examples go if nobody chose a port.
+async fn listeners(settings: &Settings) -> crate::Result<Vec<(TcpListener, &'static str)>> {
+    let HttpSettings { host, port, port_given, .. } = &settings.http;
+    let mut all = vec![(listen(host, *port, "HTTP_PORT").await?, "http")];
+    if !port_given && settings.mode.reads() && *port != SECOND_QUERY_PORT {
+        // Somebody else may have it: it is a convenience, not a promise.
+        if let Ok(second) = listen(host, SECOND_QUERY_PORT, "HTTP_PORT").await {
+            all.push((second, "http-query"));
+        }
+    }
+    Ok(all)
+}
+
+/// Opens the door, starts the services, lets their requests in, and waits for the end of the shutdown.
+///
+/// `endpoints` are what the services answer, for whoever asks for something else; `ready` is told the first address
+/// once they are up.
+pub async fn serve(
+    host: Host,
+    endpoints: &[&'static str],
+    ready: impl FnOnce(&str, &Settings),
+    start: impl AsyncFnOnce(&Settings, &Components, &Shutdown) -> Result<Vec<Part>, BoxError>,
+) -> Result<(), BoxError> {
+    let Host { settings, components, listeners, shutdown } = host;
+    let starting = components.readiness.block("starting", "the process is starting");
+    let address = listeners.first().map(|(listener, _)| local_address(listener)).unwrap_or_default();
+    let door = Door::default();
+    open(listeners, &door, endpoints, &settings, &components, &shutdown);
+    let started = tokio::select! {
+        started = start(&settings, &components, &shutdown) => started,
+        () = shutdown.begun() => Ok(Vec::new()),
+    };
+    let mut parts: JoinSet<Result<(), BoxError>> = JoinSet::new();
+    let outcome = match started {
+        Ok(started) => {
+            let mut routes = Router::new();
+            for part in started {
+                routes = routes.merge(part.routes);
+                parts.spawn(part.work);
+            }
+            door.admit(routes);
+            drop(starting);
+            if !shutdown.has_begun() {
+                tracing::info!(address, "ready");
+                ready(&address, &settings);
+            }
+            Ok(())
+        }
+        Err(error) => {
+            shutdown.begin();
+            Err(error)
+        }
+    };
+    outcome.and(wait(parts, shutdown).await)
+}
+
+fn open(
+    listeners: Vec<(TcpListener, &'static str)>,
+    door: &Door,
+    endpoints: &[&'static str],
+    settings: &Settings,
+    components: &Components,
+    shutdown: &Shutdown,
+) {
+    let health = Health::new(components.readiness.clone(), components.metrics.clone(), Arc::clone(&components.clock));
+    let router = health.until(shutdown).router().fallback_service(door.clone());
+    let metrics = HttpMetrics::register(&components.metrics);
+    let wrapping = Shell {
+        ids: RequestIds::new(components.ids.as_ref()),
+        auth: Arc::new(Authenticator::new(&settings.auth)),
+        metrics: metrics.clone(),
+        endpoints: HEALTH_ENDPOINTS.iter().chain(endpoints).copied().collect(),
+    };
+    let app = shell(router, wrapping);
+    let limit = ConnectionLimit::new(settings.http.connections_max);
+    for (listener, name) in listeners {
+        let options = ServeOptions::new(name, &settings.http, limit.clone(), metrics.clone());
+        tokio::spawn(serve_http(listener, app.clone(), options, shutdown));
+    }
+}
+
+/// Waits for a part that ends early, or for the shutdown, and leads through it.
+async fn wait(mut parts: JoinSet<Result<(), BoxError>>, shutdown: Shutdown) -> Result<(), BoxError> {
+    let mut leading = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { shutdown.run().await }
+    });
+    let mut outcome = Ok(());
+    loop {
+        tokio::select! {
+            Some(ended) = parts.join_next() => {
+                if let Err(error) = ended.map_err(BoxError::from).and_then(|ended| ended) {
+                    tracing::error!("{}; the process stops", told(error.as_ref()));
+                    outcome = Err(error);
+                }
+                shutdown.begin();
+            }
+            _ = &mut leading => return outcome,
+        }
+    }
+}
+
+/// Where requests wait for the services: until they are up, every one of them is told to come again.
+#[derive(Clone, Default)]
+struct Door(Arc<OnceLock<Router>>);
+
+impl Door {
+    fn admit(&self, routes: Router) {
+        // Opened once; a second time would be a defect that changes nothing.
+        let _ = self.0.set(routes);
+    }
+}
+
+impl Service<Request> for Door {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if let Some(routes) = self.0.get() {
+            let answer = routes.clone().call(request);
+            return Box::pin(answer);
+        }
+        let dialect = Dialect::of_path(request.uri().path());
+        let id = request.extensions().get::<RequestId>().cloned();
+        Box::pin(async move {
+            let error = ApiError::new(ErrorKind::Unavailable, "the process is starting; GET /ready says why");
+            Ok(match id {
+                Some(id) => error.response(dialect, &id),
+                None => error.response(dialect, &RequestId::unknown()),
+            })
+        })
+    }
+}
+
+/// The error and its causes, without those whose words an earlier one has taken up.
+pub fn told(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let words = current.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = current.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

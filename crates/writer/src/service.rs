@@ -1,0 +1,108 @@
+//! The writer as a service: what it needs of the catalog before it starts, what it keeps in store for the day the
+//! catalog is lost, and its place in a process.
+
+use std::sync::Arc;
+
+use gigapi_model::WriterId;
+use gigapi_recovery::{Checkpointer, Guardian, Policy, rebuild};
+use gigapi_service::process::{self, BoxError, Host, Part};
+use gigapi_service::settings::Settings;
+use gigapi_service::{CatalogStatus, Components, Phase, Shutdown};
+use gigapi_storage::OWN_FOLDER;
+
+use crate::{Buffer, OpenError, WRITE_ENDPOINTS, Writer, WriterComponents, WriterOptions};
+
+/// A writer that is up.
+#[derive(Debug)]
+pub struct WriterPart {
+    /// Its routes and its work.
+    pub part: Part,
+    /// Whose rows these are in watermarks.
+    pub id: WriterId,
+    /// The rows that are not in committed files.
+    pub buffer: Arc<Buffer>,
+}
+
+/// Runs a writer until the shutdown.
+pub async fn run(host: Host) -> Result<(), BoxError> {
+    let start = async |settings: &Settings, components: &Components, shutdown: &Shutdown| {
+        Ok(vec![part(settings, components, shutdown).await?.part])
+    };
+    process::serve(host, WRITE_ENDPOINTS, |_, _| {}, start).await
+}
+
+/// Brings a writer up: a catalog that serves, layers that are the catalog's, a log that is replayed.
+pub async fn part(settings: &Settings, components: &Components, shutdown: &Shutdown) -> Result<WriterPart, BoxError> {
+    let guardian = Guardian::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), true);
+    let status = CatalogStatus::register(&components.metrics, &components.readiness);
+    status.follow(guardian.health(), |health| (health.word(), health.reason()));
+    guardian.settle().await?;
+    components.claim_layers().await?;
+    let writer = match open(settings, components).await {
+        Err(OpenError::CatalogBehind { table, known, found }) => {
+            tracing::warn!(%table, known, found, "the log remembers commits that the catalog has forgotten");
+            rebuild(components.catalog.as_ref(), &components.layers).await?;
+            open(settings, components).await?
+        }
+        opened => opened?,
+    };
+    status.up();
+    let (id, buffer, routes) = (writer.id(), writer.buffer(), writer.routes());
+    keep_checkpoints(components, shutdown);
+    let guarding = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { guardian.run(shutdown.reached(Phase::Close)).await }
+    });
+    let shutdown = shutdown.clone();
+    let work = Box::pin(async move {
+        let ended = writer.run(shutdown).await;
+        guarding.abort();
+        ended.map_err(BoxError::from)
+    });
+    Ok(WriterPart { part: Part { routes, work }, id, buffer })
+}
+
+async fn open(settings: &Settings, components: &Components) -> Result<Writer, OpenError> {
+    let place = match (&settings.metadata.redis, &settings.writer.name) {
+        (None, _) => None,
+        (Some(_), Some(name)) => Some(name.clone()),
+        (Some(_), None) => Some(host_name()?),
+    };
+    let options = WriterOptions {
+        wal: settings.root.join(OWN_FOLDER).join("wal"),
+        place,
+        settings: settings.writer.clone(),
+        limits: settings.limits,
+    };
+    let components = WriterComponents {
+        catalog: Arc::clone(&components.catalog),
+        layers: Arc::clone(&components.layers),
+        clock: Arc::clone(&components.clock),
+        ids: Arc::clone(&components.ids),
+        metrics: components.metrics.clone(),
+        readiness: components.readiness.clone(),
+    };
+    Writer::open(components, options).await
+}
+
+/// The name of the pod or machine.
+fn host_name() -> Result<String, OpenError> {
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name = name.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() {
+        return Err(OpenError::Start("the host has no name that can be read: set GIGAPI_WRITER_NAME".to_owned()));
+    }
+    Ok(name)
+}
+
+/// Writes checkpoints while the process runs, and once more when everything is flushed.
+fn keep_checkpoints(components: &Components, shutdown: &Shutdown) {
+    let participant = shutdown.join(Phase::Close, "checkpoints");
+    let checkpointer =
+        Checkpointer::new(Arc::clone(&components.catalog), components.layers.as_ref().clone(), Policy::default());
+    tokio::spawn(async move {
+        checkpointer.run(participant.called()).await;
+        drop(participant);
+    });
+}
