@@ -103,12 +103,14 @@ impl AwsEnvironment {
         Self(given.filter_map(|(name, value)| Some((known(name)?, HiddenText::new(value)))).collect())
     }
 
-    /// Which variable lacks its counterpart, if one does.
-    pub fn half_of_a_pair(&self) -> Option<&'static str> {
+    /// Which variable is given without its counterpart, and that one, if it is so.
+    pub fn half_of_a_pair(&self) -> Option<(&'static str, &'static str)> {
+        const KEY: &str = "AWS_ACCESS_KEY_ID";
+        const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
         let has = |key| self.0.iter().any(|(known, _)| *known == key);
         match (has(AmazonS3ConfigKey::AccessKeyId), has(AmazonS3ConfigKey::SecretAccessKey)) {
-            (true, false) => Some("AWS_ACCESS_KEY_ID"),
-            (false, true) => Some("AWS_SECRET_ACCESS_KEY"),
+            (true, false) => Some((KEY, SECRET)),
+            (false, true) => Some((SECRET, KEY)),
             _ => None,
         }
     }
