@@ -42,6 +42,13 @@ impl Client {
         Self { url, http: http.unwrap_or_default() }
     }
 
+    /// The same client, which waits for an answer no longer than this; two minutes, if nothing is said.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build();
+        Self { http: http.unwrap_or_default(), ..self }
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
         let response = request.send().await?;
         let status = response.status().as_u16();

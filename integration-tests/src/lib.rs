@@ -3,10 +3,23 @@
 //! Servers are stopped by their process id when their handle goes. A missing binary is an error, never a
 //! reason to skip.
 
+mod background;
+mod certificates;
 mod client;
+mod ledger;
+mod patience;
+mod ports;
+mod proxy;
 mod redis;
+mod s3;
 mod server;
 
+pub use certificates::Certificates;
 pub use client::{Answer, Client};
-pub use redis::Redis;
-pub use server::{Server, ServerOptions, binary};
+pub use ledger::{Fate, Flaw, Ledger, Request, Verdict, Writing};
+pub use patience::until;
+pub use ports::free_port;
+pub use proxy::{Fault, Proxy};
+pub use redis::{Redis, RedisCluster, RedisCopy};
+pub use s3::{Account, Counts, Moto, S3, S3Fault};
+pub use server::{Server, ServerOptions, binary, binary_named};

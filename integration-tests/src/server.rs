@@ -3,32 +3,46 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::Client;
+use crate::patience::signal;
+use crate::ports::free_port;
 
 /// How long a server may take to start or stop before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The `gigapi` binary: `GIGAPI_BIN`, or the debug build in cargo's target folder.
 pub fn binary() -> Result<PathBuf> {
-    let path = match std::env::var_os("GIGAPI_BIN") {
-        Some(path) => PathBuf::from(path),
+    binary_named("gigapi")
+}
+
+/// A binary of the project: `gigapi` is [`binary`], others lie beside it.
+pub fn binary_named(name: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os("GIGAPI_BIN").map(PathBuf::from) {
+        Some(path) if name == "gigapi" => return existing(path),
+        Some(path) => path.parent().context("GIGAPI_BIN names no file")?.to_owned(),
         None => {
             let here = std::env::current_exe().context("this program has no path")?;
             let target = here.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
-            target.context("not in a target folder; set GIGAPI_BIN")?.join("gigapi")
+            target.context("not in a target folder; set GIGAPI_BIN")?.to_owned()
         }
     };
+    existing(folder.join(name))
+}
+
+fn existing(path: PathBuf) -> Result<PathBuf> {
     if !path.is_file() {
-        bail!("{} does not exist: build it with `cargo build -p gigapi --features crash-points`", path.display());
+        bail!(
+            "{} does not exist: build it with `cargo build --workspace --features gigapi/crash-points`",
+            path.display()
+        );
     }
     Ok(path)
 }
@@ -37,6 +51,7 @@ pub fn binary() -> Result<PathBuf> {
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     root: PathBuf,
+    program: Option<String>,
     environment: Vec<(OsString, OsString)>,
     prefix: Vec<OsString>,
     log: PathBuf,
@@ -47,7 +62,15 @@ impl ServerOptions {
     /// A server on that data folder, on a free port.
     pub fn new(root: &Path) -> Self {
         let log = root.with_extension("log");
-        Self { root: root.to_owned(), environment: Vec::new(), prefix: Vec::new(), log, port: free_port() }
+        let (environment, prefix) = (Vec::new(), Vec::new());
+        Self { root: root.to_owned(), program: None, environment, prefix, log, port: free_port() }
+    }
+
+    /// Runs that binary of the project, which plays one part and takes no command, in place of `gigapi serve`.
+    #[must_use]
+    pub fn program(mut self, name: &str) -> Self {
+        self.program = Some(name.to_owned());
+        self
     }
 
     /// With this setting.
@@ -75,16 +98,19 @@ impl ServerOptions {
     /// Starts the process without waiting for anything.
     pub fn spawn(&self) -> Result<Server> {
         let log = File::options().create(true).append(true).open(&self.log)?;
+        let binary = binary_named(self.program.as_deref().unwrap_or("gigapi"))?;
         let mut command = match self.prefix.split_first() {
             Some((program, arguments)) => {
                 let mut command = Command::new(program);
-                command.args(arguments).arg(binary()?);
+                command.args(arguments).arg(binary);
                 command
             }
-            None => Command::new(binary()?),
+            None => Command::new(binary),
         };
+        if self.program.is_none() {
+            command.arg("serve");
+        }
         let child = command
-            .arg("serve")
             .env("GIGAPI_ROOT", &self.root)
             .env("HTTP_HOST", "127.0.0.1")
             .env("HTTP_PORT", self.port.to_string())
@@ -171,9 +197,23 @@ impl Server {
 
     /// SIGTERM, then waits for the end.
     pub async fn stop(mut self) -> Result<ExitStatus> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
-        kill_process(pid, Signal::TERM)?;
+        self.terminate()?;
         self.until_ended().await
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) -> Result<()> {
+        signal(&self.child, Signal::TERM)
+    }
+
+    /// SIGSTOP: the process does nothing and knows nothing of it; the longer, the more the others think it dead.
+    pub fn pause(&self) -> Result<()> {
+        signal(&self.child, Signal::STOP)
+    }
+
+    /// SIGCONT, after [`Self::pause`].
+    pub fn resume(&self) -> Result<()> {
+        signal(&self.child, Signal::CONT)
     }
 
     /// Waits until the process has ended by itself.
@@ -220,10 +260,4 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that nobody listened on a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
-    listener.local_addr().map_or(0, |address| address.port())
 }

@@ -11,6 +11,7 @@
 //! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
 //! - `deploy`: images, compose and Kubernetes manifests, linted and compared with the program
+//! - `harness`: what all of these stand on
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,6 +19,7 @@ mod architecture;
 mod command_line;
 mod deploy;
 mod disks;
+mod harness;
 mod hostile;
 mod reading;
 mod real_input;
