@@ -67,7 +67,7 @@ pub fn part(
     gigapi_service::make_folder(&spill, "GIGAPI_ROOT")?;
     let querier = QuerierComponents {
         catalog: Arc::clone(&components.catalog),
-        store: components.layers.front(),
+        store: components.front(),
         clock: Arc::clone(&components.clock),
         unflushed,
         options: QueryOptions::new(&settings.query, Some(spill)),

@@ -1,5 +1,7 @@
 //! Our own small objects on a layer: reading, writing and listing them under `_gigapi/`.
 
+use std::future::ready;
+
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use gigapi_storage::Layer;
@@ -38,15 +40,16 @@ pub(crate) async fn create(layer: &Layer, path: &Path, bytes: Vec<u8>) -> Result
     }
 }
 
+/// Objects written at once to a layer that is not on this machine.
+const WRITES_AT_ONCE: usize = 8;
+
 /// Writes or overwrites many objects; on a folder of this machine they share their disk syncs.
 pub(crate) async fn write_all(layer: &Layer, objects: Vec<(Path, Bytes)>) -> Result<()> {
     if let Some(local) = &layer.local {
         return Ok(local.put_files(objects).await?);
     }
-    for (path, bytes) in objects {
-        layer.store.put(&path, bytes.into()).await.map_err(|error| layer.error("writing", &path, error))?;
-    }
-    Ok(())
+    let writes = objects.into_iter().map(|(path, bytes)| async move { layer.upload(&path, bytes).await });
+    Ok(futures::stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_for_each(|_| ready(Ok(()))).await?)
 }
 
 /// Removes the objects; one that is gone already is no error.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use gigapi_catalog::{Catalog, EmbeddedCatalog, RedisCatalog, RedisOptions};
 use gigapi_model::{Clock, Ids, SystemClock, SystemIds};
-use gigapi_storage::Layers;
+use gigapi_storage::{LayeredStore, Layers, ReadCache};
 
 use crate::settings::{Limits, Settings};
-use crate::{Error, Metrics, Readiness, Result};
+use crate::{Error, Metrics, Readiness, Result, storage_metrics};
 
 /// The shared handles of a process. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Components {
     pub catalog: Arc<dyn Catalog>,
     /// Where files lie.
     pub layers: Arc<Layers>,
+    /// What is kept of files that are not on this machine, where the process reads such files.
+    pub cache: Option<Arc<ReadCache>>,
     /// The process's clock.
     pub clock: Arc<dyn Clock>,
     /// Mints identities.
@@ -34,7 +36,16 @@ impl Components {
     /// From handles that are open already, with metrics and readiness of their own.
     pub fn new(catalog: Arc<dyn Catalog>, layers: Arc<Layers>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let metrics = Metrics::new(Arc::clone(&clock));
-        Self { catalog, layers, clock, ids, metrics, readiness: Readiness::new() }
+        storage_metrics::register_layers(&metrics, &layers);
+        Self { catalog, layers, cache: None, clock, ids, metrics, readiness: Readiness::new() }
+    }
+
+    /// All layers as one read-only store, for queries.
+    pub fn front(&self) -> Arc<LayeredStore> {
+        match &self.cache {
+            Some(cache) => self.layers.cached_front(cache),
+            None => self.layers.front(),
+        }
     }
 
     /// Opens catalog and layers and makes the layers the catalog's.
@@ -65,6 +76,7 @@ impl Components {
                 Some(Arc::new(RedisCatalog::open(url.expose(), &options, Arc::clone(&ids), limits).await?))
             }
         };
+        let cache_settings = settings.mode.reads().then(|| settings.cache.clone());
         // Both make folders and sync them, which may take seconds on a busy disk.
         let opened = tokio::task::spawn_blocking(move || {
             let layers = Layers::open(&settings.layers, opening_ids.as_ref())?;
@@ -75,7 +87,15 @@ impl Components {
             Ok::<_, Error>((catalog, layers))
         });
         let (catalog, layers) = opened.await.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
-        Ok(Self::new(catalog, Arc::new(layers), clock, ids))
+        let mut this = Self::new(catalog, Arc::new(layers), clock, ids);
+        if let Some(settings) = cache_settings.filter(|_| this.layers.any_remote()) {
+            this.cache = ReadCache::open(&settings, this.ids.as_ref()).await?;
+        }
+        if let Some(cache) = &this.cache {
+            storage_metrics::register_cache(&this.metrics, cache);
+            tracing::info!(?cache, "files in S3 are cached on this machine's disk");
+        }
+        Ok(this)
     }
 
     /// Makes all layers the catalog's; repeating it changes nothing.

@@ -15,6 +15,7 @@ mod readiness;
 mod secret;
 pub mod settings;
 pub mod shutdown;
+mod storage_metrics;
 pub mod telemetry;
 
 pub use api_error::{ApiError, Dialect, LINES_MAX, RefusedLine};

@@ -17,7 +17,7 @@ mod types;
 mod values;
 
 pub use error::{SettingsError, WrongSetting};
-pub use gigapi_storage::LayerSettings;
+pub use gigapi_storage::{CacheSettings, LayerSettings};
 pub use kinds::{DefaultKey, Durability, LogFormat, Mode, UnknownWord};
 pub use show::{Effective, EffectiveSettings, markdown_table};
 pub use source::{ConfigFile, Origin, Sources};

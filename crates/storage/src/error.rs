@@ -54,6 +54,17 @@ pub enum Error {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The read cache has no place on disk.
+    #[error(
+        "the read cache cannot be kept in {folder}: {source}; give this user the right to write there, or switch it off with GIGAPI_CACHE_BYTES_MAX=0"
+    )]
+    Cache {
+        /// Its folder.
+        folder: String,
+        /// What the system said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// A Parquet object that no process of ours wrote: leave it alone.
     #[error("{path} is not a data file of this system: {reason}")]
     NotOurs {
@@ -101,7 +112,7 @@ impl Error {
     /// What the caller does next.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Full { .. } | Self::Interrupted { .. } => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Interrupted { .. } | Self::Cache { .. } => ErrorKind::Unavailable,
             Self::Store { source, .. } => match source {
                 object_store::Error::NotFound { .. } => ErrorKind::NotFound,
                 object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => {

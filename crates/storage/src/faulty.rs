@@ -122,6 +122,11 @@ impl Faults {
         self.calls.lock().clone()
     }
 
+    /// All calls since the last time they were taken.
+    pub fn take_calls(&self) -> Vec<(Operation, Path)> {
+        std::mem::take(&mut *self.calls.lock())
+    }
+
     /// Notes the call and tells what happens to it: the first rule that fits and is not used up.
     fn meet(&self, operation: Operation, path: &Path) -> Option<Action> {
         self.calls.lock().push((operation, path.clone()));

@@ -5,73 +5,30 @@
 //! never share it. Which files lie where is the catalog's knowledge: nothing here lists a layer.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_model::{CatalogId, Ids, LayerName};
 use object_store::ObjectStore;
-use url::Url;
 
-use crate::{DurableLocalStore, Error, Result};
+use crate::{DurableLocalStore, Error, ReadCache, Result};
 
 mod front;
 mod marker;
 mod original;
+mod s3;
+mod settings;
+mod upload;
 
 pub use front::LayeredStore;
 pub use original::OriginalData;
 use original::original_data;
-
-/// What kind of store a layer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LayerKind {
-    /// A folder of this machine.
-    Fs,
-    /// A bucket that speaks S3.
-    S3,
-}
-
-/// What an operator says about a layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerSettings {
-    /// Its name.
-    pub name: LayerName,
-    /// What it is.
-    pub kind: LayerKind,
-    /// Where it is: a folder, as a path or a `file://` URL.
-    pub url: String,
-    /// Whether every process of the installation reaches it.
-    pub global: bool,
-    /// Rows whose own time is older than this leave the layer; never, if absent.
-    pub ttl: Option<Duration>,
-}
-
-impl LayerSettings {
-    /// A folder of this machine, not shared and without a ttl.
-    pub fn folder(name: LayerName, root: &Path) -> Self {
-        Self { name, kind: LayerKind::Fs, url: root.to_string_lossy().into_owned(), global: false, ttl: None }
-    }
-
-    /// The folder that a layer of kind `fs` is.
-    fn root(&self) -> Result<PathBuf> {
-        let refused = |reason: String| Error::Settings { layer: self.name.to_string(), reason };
-        if self.kind == LayerKind::S3 {
-            return Err(refused("type s3 is not supported by this version; use type fs with a folder as url".into()));
-        }
-        if self.url.is_empty() {
-            return Err(refused("the url is empty; give a folder, as a path or as file:///path".into()));
-        }
-        if !self.url.contains("://") {
-            return Ok(PathBuf::from(&self.url));
-        }
-        let url = Url::parse(&self.url).map_err(|error| refused(format!("the url cannot be read: {error}")))?;
-        if url.scheme() != "file" {
-            return Err(refused(format!("type fs takes a path or file:///path, not {}://", url.scheme())));
-        }
-        url.to_file_path().map_err(|()| refused("a file url has three slashes and no host: file:///path".into()))
-    }
-}
+use s3::S3Store;
+pub use s3::{
+    AwsEnvironment, HiddenText, RequestCounts, S3Credentials, S3Location, S3Settings, S3Timing, UrlStyle,
+};
+pub use settings::{LayerKind, LayerSettings};
+pub use upload::Uploaded;
 
 /// One open layer.
 #[derive(Clone)]
@@ -82,6 +39,8 @@ pub struct Layer {
     pub store: Arc<dyn ObjectStore>,
     /// The same store, if it is a folder of this machine: writes batches and counts disk syncs.
     pub local: Option<Arc<DurableLocalStore>>,
+    /// What went over the wire, if the store speaks S3.
+    pub requests: Option<Arc<RequestCounts>>,
     /// Whether every process of the installation reaches it.
     pub global: bool,
     /// Rows whose own time is older than this leave the layer; never, if absent.
@@ -89,22 +48,25 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Opens a layer; makes its folder. Blocks on the disk: meant for the start of a process.
+    /// Opens a layer: makes its folder, or a client that connects when it is used. Blocks on the disk: meant for
+    /// the start of a process.
     pub fn open(settings: &LayerSettings, ids: &dyn Ids) -> Result<Self> {
-        let root = settings.root()?;
-        let local = DurableLocalStore::open(&root, ids)?;
-        Ok(Self {
-            name: settings.name.clone(),
-            store: local.clone(),
-            local: Some(local),
-            global: settings.global,
-            ttl: settings.ttl,
-        })
+        let layer = match &settings.kind {
+            LayerKind::Fs => {
+                let local = DurableLocalStore::open(&settings.root()?, ids)?;
+                Self { local: Some(local.clone()), ..Self::over(settings.name.clone(), local) }
+            }
+            LayerKind::S3(s3) => {
+                let (store, requests) = S3Store::open(&settings.name, &settings.url, s3)?;
+                Self { requests: Some(requests), ..Self::over(settings.name.clone(), store) }
+            }
+        };
+        Ok(Self { global: settings.global, ttl: settings.ttl, ..layer })
     }
 
     /// A layer over any store: memory, or a decorated one.
     pub fn over(name: LayerName, store: Arc<dyn ObjectStore>) -> Self {
-        Self { name, store, local: None, global: false, ttl: None }
+        Self { name, store, local: None, requests: None, global: false, ttl: None }
     }
 
     /// Makes the layer the catalog's, or refuses with [`Error::ForeignLayer`].
@@ -207,6 +169,24 @@ impl Layers {
     /// All layers as one read-only store whose paths start with the layer's name.
     pub fn front(&self) -> Arc<LayeredStore> {
         Arc::new(LayeredStore::new(self.clone()))
+    }
+
+    /// As [`Self::front`], where reads of layers that are not folders of this machine go through the cache.
+    pub fn cached_front(&self, cache: &Arc<ReadCache>) -> Arc<LayeredStore> {
+        let cached = |layer: &Arc<Layer>| match &layer.local {
+            Some(_) => Arc::clone(layer),
+            None => {
+                let store = cache.over(&layer.name, Arc::clone(&layer.store));
+                Arc::new(Layer { store, ..Layer::clone(layer) })
+            }
+        };
+        let layers = Self { first: cached(&self.first), rest: self.rest.iter().map(cached).collect() };
+        Arc::new(LayeredStore::new(layers))
+    }
+
+    /// Whether any layer is not a folder of this machine.
+    pub fn any_remote(&self) -> bool {
+        self.iter().any(|layer| layer.local.is_none())
     }
 
     /// Disk syncs of all local layers since they were opened.

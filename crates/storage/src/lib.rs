@@ -4,6 +4,7 @@
 //! settings and read back with the facts that a rebuild of the catalog needs. It knows tables and files as
 //! vocabulary only: which files are live is the catalog's business, and this crate never asks it.
 
+mod cache;
 mod error;
 mod layers;
 mod local;
@@ -15,10 +16,16 @@ mod verify;
 #[cfg(any(test, feature = "test-util"))]
 pub mod faulty;
 #[cfg(test)]
+mod s3_servers;
+#[cfg(test)]
 mod suite;
 
+pub use cache::{CacheCounts, CacheSettings, ReadCache};
 pub use error::{Error, Result};
-pub use layers::{Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData};
+pub use layers::{
+    AwsEnvironment, HiddenText, Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData, RequestCounts,
+    S3Credentials, S3Location, S3Settings, S3Timing, Uploaded, UrlStyle,
+};
 pub use local::{DurableLocalStore, SyncCounter};
 pub use parquet::{
     ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, Origin, Scalar,

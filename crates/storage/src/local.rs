@@ -27,10 +27,12 @@ use tokio::runtime::Handle;
 mod disk;
 mod error;
 mod folders;
+mod process_folder;
 mod temporary;
 mod upload;
 
 use disk::{Disk, Existing};
+pub(crate) use process_folder::ProcessFolder;
 
 /// How this store calls itself in errors.
 const NAME: &str = "DurableLocalStore";

@@ -16,6 +16,7 @@ use object_store::{
 };
 
 use crate::faulty::{Faults, FaultyStore};
+use crate::s3_servers::{self, CheckingServer, Moto};
 use crate::{DurableLocalStore, ExpectedObject, ExpectedObjects, Layer, Layers, VerifyingStore};
 
 fn path(text: &str) -> Path {
@@ -128,16 +129,16 @@ async fn copies_and_renames_keep_the_bytes(store: &dyn ObjectStore) {
     assert_eq!(listed(store, Some("copy")).await, ["copy/deep/er/b"]);
 }
 
-async fn uploads_in_parts_appear_whole(store: &dyn ObjectStore) {
+async fn uploads_in_parts_appear_whole(store: &dyn ObjectStore, part_bytes: usize) {
     let at = path("parts/x");
     let mut upload = store.put_multipart(&at).await.unwrap();
-    let parts: Vec<_> = (0..3_u8).map(|part| upload.put_part(vec![part; 10].into())).collect();
+    let parts: Vec<_> = (0..3_u8).map(|part| upload.put_part(vec![part; part_bytes].into())).collect();
     // Parts may finish in any order.
     futures::future::try_join_all(parts.into_iter().rev()).await.unwrap();
     assert!(listed(store, Some("parts")).await.is_empty());
     upload.complete().await.unwrap();
-    let whole: Vec<u8> = (0..3_u8).flat_map(|part| [part; 10]).collect();
-    assert_eq!(bytes(store, at.as_ref()).await, whole);
+    let whole: Vec<u8> = (0..3_u8).flat_map(|part| vec![part; part_bytes]).collect();
+    assert!(bytes(store, at.as_ref()).await == whole, "the parts are not joined in order");
     let mut aborted = store.put_multipart(&path("parts/y")).await.unwrap();
     aborted.put_part(vec![1].into()).await.unwrap();
     aborted.abort().await.unwrap();
@@ -145,6 +146,11 @@ async fn uploads_in_parts_appear_whole(store: &dyn ObjectStore) {
 }
 
 async fn passes_every_scenario(store: Arc<dyn ObjectStore>) {
+    passes_with_parts_of(store, 10).await;
+}
+
+/// Stores that are servers take no small parts.
+async fn passes_with_parts_of(store: Arc<dyn ObjectStore>, part_bytes: usize) {
     objects_are_read_back(store.as_ref()).await;
     ranges_are_read(store.as_ref()).await;
     what_is_not_there_is_not_found(store.as_ref()).await;
@@ -152,8 +158,11 @@ async fn passes_every_scenario(store: Arc<dyn ObjectStore>) {
     lists_follow_folders(store.as_ref()).await;
     deleted_objects_are_gone(store.as_ref()).await;
     copies_and_renames_keep_the_bytes(store.as_ref()).await;
-    uploads_in_parts_appear_whole(store.as_ref()).await;
+    uploads_in_parts_appear_whole(store.as_ref(), part_bytes).await;
 }
+
+/// The least that S3 takes as a part which is not the last.
+const S3_PART_BYTES: usize = 5 << 20;
 
 /// Knows nothing, so that nothing is compared.
 #[derive(Debug)]
@@ -190,6 +199,32 @@ async fn the_verifying_store_passes() {
 async fn the_faulty_store_without_faults_passes() {
     let folder = tempfile::tempdir().unwrap();
     passes_every_scenario(Arc::new(FaultyStore::new(local(&folder), Faults::new()))).await;
+}
+
+#[tokio::test]
+async fn the_s3_store_passes() {
+    let server = Moto::start().await;
+    passes_with_parts_of(s3_servers::store(server.address, ""), S3_PART_BYTES).await;
+    // Below a prefix nothing of the above shows.
+    let below = s3_servers::store(server.address, "some/deep%20er/prefix");
+    assert!(listed(below.as_ref(), None).await.is_empty());
+    passes_with_parts_of(below, S3_PART_BYTES).await;
+    let whole = s3_servers::store(server.address, "some");
+    assert_eq!(listed(whole.as_ref(), Some("deep er/prefix/copy")).await, ["deep er/prefix/copy/deep/er/b"]);
+}
+
+/// Its server lets several creators through at once, so that scenario is not among these.
+#[tokio::test]
+async fn the_s3_store_passes_where_signatures_and_checksums_are_checked() {
+    let server = CheckingServer::start().await;
+    let store = s3_servers::store(server.address, "prefix");
+    objects_are_read_back(store.as_ref()).await;
+    ranges_are_read(store.as_ref()).await;
+    what_is_not_there_is_not_found(store.as_ref()).await;
+    lists_follow_folders(store.as_ref()).await;
+    deleted_objects_are_gone(store.as_ref()).await;
+    copies_and_renames_keep_the_bytes(store.as_ref()).await;
+    uploads_in_parts_appear_whole(store.as_ref(), S3_PART_BYTES).await;
 }
 
 #[tokio::test]

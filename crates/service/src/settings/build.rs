@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use gigapi_storage::{CacheSettings, S3Timing};
+
 use super::error::WrongSetting;
 use super::source::{Gathered, Origin, Raw};
 use super::table::{self, Descriptor, Shown};
@@ -19,7 +21,7 @@ use crate::{REDACTED, Secret, scrub_url};
 
 /// Reads settings by name and collects what is wrong.
 pub(crate) struct Reader<'a> {
-    gathered: &'a Gathered,
+    pub(crate) gathered: &'a Gathered,
     defaults: &'a [(&'static str, &'static str)],
     pub(crate) wrong: Vec<WrongSetting>,
     pub(crate) warnings: Vec<String>,
@@ -125,7 +127,8 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
     let root = PathBuf::from(reader.value("GIGAPI_ROOT", |text| Ok(text.to_owned())));
     accepted_only(reader);
     let metadata = metadata(reader, &root);
-    let layers = layers::build(reader, &root, metadata.redis.is_some());
+    let timing = s3_timing(reader);
+    let found = layers::build(reader, &root, timing, metadata.redis.is_some());
     Settings {
         mode: reader.word("GIGAPI_MODE"),
         http: http(reader),
@@ -159,8 +162,31 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
             sql_bytes_max: reader.value("GIGAPI_SQL_BYTES_MAX", values::bytes_in_memory),
         },
         limits: limits(reader),
-        layers,
+        layers: found.layers,
+        cache: CacheSettings {
+            folder: found.cache,
+            bytes_max: reader.value("GIGAPI_CACHE_BYTES_MAX", |text| values::auto(text, cache_bytes)),
+        },
         root,
+    }
+}
+
+fn s3_timing(reader: &mut Reader<'_>) -> S3Timing {
+    S3Timing {
+        connect_timeout: reader.value("GIGAPI_S3_CONNECT_TIMEOUT_S", values::seconds),
+        request_timeout: reader.value("GIGAPI_S3_REQUEST_TIMEOUT_S", values::seconds),
+        retry_timeout: reader.value("GIGAPI_S3_RETRY_TIMEOUT_S", values::seconds),
+        retries_max: reader.value("GIGAPI_S3_RETRIES_MAX", values::count_or_none),
+    }
+}
+
+fn cache_bytes(text: &str) -> Parsed<u64> {
+    if text == "0" {
+        return Ok(0);
+    }
+    match values::bytes(text)? {
+        bytes if bytes >= CacheSettings::BYTES_MIN => Ok(bytes),
+        _ => Err("is less than 64MiB".to_owned()),
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use gigapi_storage::AwsEnvironment;
+
 use super::error::{SettingsError, WrongSetting};
 use super::file;
 use super::suggest;
@@ -130,6 +132,10 @@ pub(crate) struct Gathered {
     pub(crate) layers: BTreeMap<(usize, &'static str), Raw>,
     pub(crate) warnings: Vec<String>,
     pub(crate) wrong: Vec<WrongSetting>,
+    /// The environment's way to credentials of S3 layers that have no keys of their own.
+    pub(crate) aws: AwsEnvironment,
+    /// The environment's region of S3 layers that name none.
+    pub(crate) aws_region: Option<String>,
 }
 
 /// What a name stands for.
@@ -142,6 +148,11 @@ pub(crate) enum Named {
 /// Gathers all sources, the weakest first.
 pub(crate) fn gather(sources: &Sources) -> Gathered {
     let mut gathered = Gathered::default();
+    gathered.aws = AwsEnvironment::of(sources.environment.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    gathered.aws_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|region| {
+        let given = sources.environment.iter().find(|(name, text)| name == region && !text.is_empty());
+        given.map(|(_, text)| text.clone())
+    });
     if let Some(config) = &sources.file {
         match file::flatten(config) {
             Ok(entries) => gathered.add_layer_of(entries, |gathered, raw, key| gathered.unknown_key(raw, key)),

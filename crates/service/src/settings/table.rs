@@ -177,6 +177,31 @@ pub const SETTINGS: &[Descriptor] = &[
         "How old a query's view of a table may be before Redis is asked again; 0 sees every earlier commit.",
     ),
     setting("GIGAPI_SQL_BYTES_MAX", "1MiB", SIZE, "Bytes of one query's text."),
+    setting(
+        "GIGAPI_CACHE_BYTES_MAX",
+        "auto",
+        "auto, a size of at least 64MiB, or 0 for no cache",
+        "Disk space for the read cache of layers in S3; auto is a tenth of what is free, 64MiB to 32GiB.",
+    ),
+    setting("GIGAPI_S3_CONNECT_TIMEOUT_S", "5", SECONDS, "How long a connection to S3 may take."),
+    setting(
+        "GIGAPI_S3_REQUEST_TIMEOUT_S",
+        "30",
+        SECONDS,
+        "How long one attempt of a request to S3 may take, its body included.",
+    ),
+    setting(
+        "GIGAPI_S3_RETRY_TIMEOUT_S",
+        "60",
+        SECONDS,
+        "No attempt of a request to S3 starts later than this after the first.",
+    ),
+    setting(
+        "GIGAPI_S3_RETRIES_MAX",
+        "10",
+        "a whole number; 0 is none",
+        "Attempts of a request to S3 after the first, with growing random waits between them.",
+    ),
     setting("GIGAPI_BODY_BYTES_MAX", "25MiB", SIZE, "Bytes of a request's body as it is sent."),
     setting("GIGAPI_DECOMPRESSED_BYTES_MAX", "64MiB", SIZE, "Bytes of a request's body after decompression."),
     setting("GIGAPI_LINE_BYTES_MAX", "1MiB", SIZE, "Bytes of one line of line protocol."),
@@ -195,18 +220,34 @@ pub const SETTINGS: &[Descriptor] = &[
 /// The parts of layer `<i>`: `GIGAPI_LAYERS_<i>_<NAME>`, also `GIGAPI_LAYER_<i>_<NAME>`.
 pub const LAYER_PARTS: &[Descriptor] = &[
     setting("NAME", "", "a name of up to 240 bytes", "The layer's name; needed."),
-    setting("TYPE", "fs", "fs (s3 is not in this version)", "What holds the layer's objects."),
-    setting("URL", "", "a folder, as /data/hot or file:///data/hot", "Where the layer lies; needed.")
-        .shown(Shown::Scrubbed),
-    setting("GLOBAL", "false", SWITCH, "Whether all processes reach the layer under the same URL."),
+    setting("TYPE", "fs", "fs or s3", "What holds the layer's objects: a folder or a bucket."),
+    setting(
+        "URL",
+        "",
+        "a folder, as /data/hot or file:///data/hot; or s3://endpoint:port/bucket/prefix, with secure=false (true), url-style=path (vhost) and region=eu-west-1 as parameters",
+        "Where the layer lies; needed. HTTPS trusts the system's roots, or those in the file that SSL_CERT_FILE names; proxies are not used.",
+    )
+    .shown(Shown::Scrubbed),
+    setting(
+        "GLOBAL",
+        "false",
+        SWITCH,
+        "Whether all processes reach the layer under the same URL. With a catalog in Redis, files go to layers that are global, and a folder before them that is not is the read cache.",
+    ),
     setting(
         "TTL",
         "0",
         "a duration, as 30s, 10m, 12h, 7d or 4w; 0 is never",
         "How old data gets before it moves to the next layer, or ends.",
     ),
-    setting("AUTH_KEY", "", "a text", "The access key of the layer's store.").shown(Shown::Redacted),
-    setting("AUTH_SECRET", "", "a text", "The secret key of the layer's store.").shown(Shown::Redacted),
+    setting(
+        "AUTH_KEY",
+        "",
+        "a text",
+        "The access key of a layer in S3. Without, the environment's credentials are used: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity, or the role of the container or the instance.",
+    )
+    .shown(Shown::Redacted),
+    setting("AUTH_SECRET", "", "a text", "The secret key of a layer in S3.").shown(Shown::Redacted),
 ];
 
 /// The setting of that exact name.

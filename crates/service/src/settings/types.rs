@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gigapi_storage::LayerSettings;
+use gigapi_storage::{CacheSettings, LayerSettings};
 
 use super::kinds::{DefaultKey, Durability, LogFormat, Mode};
 use crate::Secret;
@@ -36,8 +36,10 @@ pub struct Settings {
     pub query: QuerySettings,
     /// Limits on what clients send.
     pub limits: Limits,
-    /// The layers from the newest data to the oldest; at least one.
+    /// The layers that files lie on, from the newest data to the oldest; at least one.
     pub layers: Vec<LayerSettings>,
+    /// The read cache for layers that are not on this machine.
+    pub cache: CacheSettings,
 }
 
 /// The HTTP server.

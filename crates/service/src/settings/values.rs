@@ -31,6 +31,11 @@ pub(crate) fn count(text: &str) -> Parsed<usize> {
     }
 }
 
+/// A count that may be zero.
+pub(crate) fn count_or_none(text: &str) -> Parsed<usize> {
+    text.parse().map_err(|_| "is not a whole number".to_owned())
+}
+
 /// `auto`, or what `inner` takes.
 pub(crate) fn auto<T>(text: &str, inner: impl FnOnce(&str) -> Parsed<T>) -> Parsed<Option<T>> {
     if text.eq_ignore_ascii_case("auto") { Ok(None) } else { inner(text).map(Some) }

@@ -6,6 +6,7 @@ use object_store::memory::InMemory;
 use uuid::Uuid;
 
 use super::*;
+use crate::s3_servers;
 
 fn name(text: &str) -> LayerName {
     LayerName::new(text).unwrap()
@@ -13,6 +14,10 @@ fn name(text: &str) -> LayerName {
 
 fn settings(kind: LayerKind, url: &str) -> LayerSettings {
     LayerSettings { name: name("hot"), kind, url: url.to_owned(), global: false, ttl: None }
+}
+
+fn s3() -> S3Settings {
+    S3Settings { credentials: s3_servers::keys("secret"), region: None, timing: s3_servers::TIMING }
 }
 
 fn catalog(number: u128) -> CatalogId {
@@ -31,7 +36,8 @@ fn a_layer_is_a_path_or_a_file_url() {
 #[test]
 fn settings_that_cannot_be_used_say_why() {
     for (kind, url, wanted) in [
-        (LayerKind::S3, "s3://host/bucket", "type s3 is not supported by this version"),
+        (LayerKind::S3(s3()), "s3://host", "the url names no bucket"),
+        (LayerKind::S3(s3()), "/data", "the url is not a URL"),
         (LayerKind::Fs, "", "the url is empty"),
         (LayerKind::Fs, "s3://host/bucket", "takes a path or file:///path, not s3://"),
         (LayerKind::Fs, "file://host/path", "three slashes"),

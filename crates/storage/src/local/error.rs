@@ -10,13 +10,13 @@ use super::NAME;
 /// What went wrong on the disk, and where.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {path} failed: {source}", path = path.display())]
-pub(super) struct DiskError {
+pub(crate) struct DiskError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
-pub(super) type DiskResult<T> = std::result::Result<T, DiskError>;
+pub(crate) type DiskResult<T> = std::result::Result<T, DiskError>;
 
 impl DiskError {
     /// For `map_err`: names what was done to which file.

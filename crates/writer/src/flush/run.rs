@@ -416,10 +416,7 @@ async fn upload(layers: &Layers, prepared: &mut [Prepared]) -> gigapi_storage::R
     match &layer.local {
         Some(local) => local.put_files(objects).await,
         None => {
-            let puts = objects.into_iter().map(|(path, bytes)| async move {
-                let put = layer.store.put(&path, PutPayload::from(bytes)).await;
-                put.map(drop).map_err(|error| layer.error("write", &path, error))
-            });
+            let puts = objects.into_iter().map(|(path, bytes)| async move { layer.upload(&path, bytes).await });
             let mut puts = futures::stream::iter(puts).buffer_unordered(8);
             while let Some(put) = puts.next().await {
                 put?;
