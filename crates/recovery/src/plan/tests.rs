@@ -224,6 +224,38 @@ fn merged_flushes_rank_together() {
     }
 }
 
+/// A file of the base, a flush of writer 1 that was uploaded first, one of writer 2 that was committed first, and a
+/// merge of the base's file and the latter.
+fn late_commit(table: &Arc<TableDef>) -> ([Found; 4], TableExport) {
+    let origin = |number| Origin::Flush { writer: writer(number), writer_epoch: 1, lo: 5, hi: 5, part: 0, parts: 1 };
+    let kept = found(table, 0, 1, flush(1, 4, 0, 1));
+    let (uploaded_first, committed_first) = (found(table, 5, 1, origin(1)), found(table, 6, 1, origin(2)));
+    let merged = found(table, 7, 1, merge(2, 8, &[&kept, &committed_first]));
+    let base = base(table, 7, 4, &[&kept]);
+    ([kept, uploaded_first, committed_first, merged], base)
+}
+
+#[test]
+fn a_merge_of_the_base_and_a_flush_encloses_no_other_flush() {
+    let table = table(1, "cpu");
+    let ([_, uploaded_first, committed_first, merged], base) = late_commit(&table);
+    let found = [&uploaded_first, &committed_first, &merged];
+    let plan = plan_table(Some(&base), &HashMap::new(), &found).unwrap().unwrap();
+    assert_eq!(live(&plan).len(), 2, "the base's file is gone, so the merge is needed");
+    let of = |found: &Found| plan.files.iter().find(|new| new.file.id == found.file.id).unwrap().file.sequence;
+    assert!(of(&merged).hi < of(&uploaded_first).lo, "{:?} {:?}", of(&merged), of(&uploaded_first));
+}
+
+#[test]
+fn files_are_taken_as_they_were_committed_while_they_are_there() {
+    let table = table(1, "cpu");
+    let ([kept, uploaded_first, committed_first, merged], base) = late_commit(&table);
+    let found = [&uploaded_first, &committed_first, &merged];
+    let plan = plan_table(Some(&base), &present(&[&kept]), &found).unwrap().unwrap();
+    assert_eq!(live(&plan).len(), 3);
+    assert!(!live(&plan).contains(&merged.file.id));
+}
+
 #[test]
 fn dropped_tables_stay_dropped_and_names_are_unique() {
     let (cpu, again) = (table(1, "cpu"), table(2, "cpu"));
