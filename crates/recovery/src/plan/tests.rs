@@ -151,6 +151,11 @@ fn what_is_missing_is_named() {
     let leftover = found(&table, 2, 1, merge(2, 7, &[&lost]));
     assert_eq!(live(&plan_table(Some(&base), &present(&[&kept]), &[&leftover]).unwrap().unwrap()), [kept.file.id]);
 
+    // One of a later epoch is not, whatever its sequence: versions begin where the rebuild left them.
+    let later = found(&table, 2, 2, merge(2, 7, &[&lost]));
+    let error = plan_table(Some(&base), &present(&[&kept]), &[&later]).unwrap_err();
+    assert!(matches!(error, PlanError::LineageLost { source_file, .. } if source_file == lost.file.id), "{error}");
+
     let part = found(&table, 3, 1, flush(5, 9, 0, 2));
     let proof = found(&table, 4, 1, merge(8, 8, &[&part]));
     let error = plan_table(Some(&base), &present(&[&kept]), &[&part, &proof]).unwrap_err();
