@@ -269,11 +269,12 @@ impl Scene<'_> {
         Ok(solution.into_iter().map(|index| picks[index]).collect())
     }
 
-    /// A merge whose inputs cannot be told is passed over if it only repeats what the base holds.
+    /// A merge whose inputs cannot be told is passed over if it only repeats what the base holds. Sequences of
+    /// different epochs say nothing about each other.
     fn check_lost(&self, found: &Found, source_file: FileId) -> Result<(), PlanError> {
-        let known = self.base.map_or(0, |base| base.version);
+        let known = self.base.map_or((0, 0), |base| (base.epoch, base.version));
         match &found.facts.origin {
-            Origin::Merge { sequence, .. } if sequence.hi > known => {
+            Origin::Merge { sequence, .. } if (found.facts.catalog_epoch, sequence.hi) > known => {
                 Err(PlanError::LineageLost { table: self.name.clone(), file: found.file.id, source_file })
             }
             _ => Ok(()),

@@ -1,8 +1,10 @@
 //! Exact cover: sets that together hold every leaf once.
 //!
 //! Leaves that share no set are independent, so the search runs per component; nearly all components are a single
-//! leaf. Inside one it takes the scarcest leaf first and the largest set first, and goes back where that leads
-//! nowhere: taking the largest set and being content loses rows when merges overlap. The search is bounded.
+//! leaf. Inside one it takes the scarcest leaf first and the smallest set first, and goes back where that leads
+//! nowhere: taking a set and being content loses rows when merges overlap. Smallest first, because a set of one leaf
+//! is a file as it was committed, whose place in the table's order is plain; a merge is taken where its inputs are
+//! gone. The search is bounded.
 
 /// Beyond this many tries the material is not a history of this system.
 const TRIES_MAX: usize = 1_000_000;
@@ -28,7 +30,7 @@ pub(crate) fn exact(leaves: usize, sets: &[Vec<usize>]) -> Result<Vec<usize>, No
         }
     }
     for held_by in &mut holders {
-        held_by.sort_by_key(|index| std::cmp::Reverse(sets[*index].len()));
+        held_by.sort_by_key(|index| sets[*index].len());
     }
     let mut components: Vec<Vec<usize>> = vec![Vec::new(); leaves];
     for leaf in 0..leaves {

@@ -2,7 +2,8 @@
 //!
 //! The base's files keep theirs. Later flushes rank after the base by the time of their ids, their writer and
 //! their interval, because the commits that would tell are lost. Flushes that one merge holds together stay
-//! together, so that its span of sequences encloses no other flush.
+//! together, and directly after the base if it holds a file of the base too, so that its span of sequences encloses
+//! no other flush.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,6 +16,13 @@ use super::{Found, Pick};
 
 /// When a flush was uploaded, then whose, then which.
 type Age = (Timestamp, Attempt);
+
+/// Flushes that one merge holds together.
+struct Group {
+    flushes: Vec<Attempt>,
+    /// It holds a file of the base too.
+    has_base: bool,
+}
 
 /// Appends the picked found files with their sequences; answers the table's version.
 pub(crate) fn rank(
@@ -33,14 +41,18 @@ pub(crate) fn rank(
             Pick::Base(_) => None,
         })
         .collect();
-    let groups = picked.iter().filter_map(|found| held(found)).map(|leaves| {
-        leaves.iter().filter_map(|leaf| match leaf {
-            Leaf::Part(attempt, _) => Some(*attempt),
-            Leaf::Base(_) => None,
-        })
+    let groups = picked.iter().filter_map(|found| held(found)).map(|leaves| Group {
+        flushes: leaves
+            .iter()
+            .filter_map(|leaf| match leaf {
+                Leaf::Part(attempt, _) => Some(*attempt),
+                Leaf::Base(_) => None,
+            })
+            .collect(),
+        has_base: leaves.iter().any(|leaf| matches!(leaf, Leaf::Base(_))),
     });
     let first = base.map_or(0, |base| base.version) + 1;
-    let order = order(&ages(found, chosen), groups.map(Iterator::collect));
+    let order = order(&ages(found, chosen), groups);
     let sequences: HashMap<Attempt, u64> = order.into_iter().zip(first..).collect();
     let of_base: HashMap<FileId, SequenceRange> =
         base.iter().flat_map(|base| &base.files).map(|new| (new.file.id, new.file.sequence)).collect();
@@ -89,19 +101,25 @@ fn ages(found: &[&Found], chosen: &HashSet<Attempt>) -> BTreeMap<Attempt, Timest
     ages
 }
 
-/// Flushes by age, those of one group in a row at the place of its oldest.
-fn order(ages: &BTreeMap<Attempt, Timestamp>, groups: impl Iterator<Item = Vec<Attempt>>) -> Vec<Attempt> {
+/// Flushes by age, those of one group in a row at the place of its oldest; groups with files of the base first.
+fn order(ages: &BTreeMap<Attempt, Timestamp>, groups: impl Iterator<Item = Group>) -> Vec<Attempt> {
     let age = |attempt: &Attempt| -> Age { (ages.get(attempt).copied().unwrap_or(Timestamp::MAX), *attempt) };
     let mut leaders: HashMap<Attempt, Attempt> = ages.keys().map(|attempt| (*attempt, *attempt)).collect();
+    let mut with_base = Vec::new();
     for group in groups {
-        for pair in group.windows(2) {
+        with_base.extend(group.flushes.first().filter(|_| group.has_base).copied());
+        for pair in group.flushes.windows(2) {
             let (a, b) = (leader(&leaders, pair[0]), leader(&leaders, pair[1]));
             let (older, younger) = if age(&a) <= age(&b) { (a, b) } else { (b, a) };
             leaders.insert(younger, older);
         }
     }
+    let first: HashSet<Attempt> = with_base.into_iter().map(|attempt| leader(&leaders, attempt)).collect();
     let mut order: Vec<Attempt> = ages.keys().copied().collect();
-    order.sort_by_key(|attempt| (age(&leader(&leaders, *attempt)), age(attempt)));
+    order.sort_by_key(|attempt| {
+        let leader = leader(&leaders, *attempt);
+        (!first.contains(&leader), age(&leader), age(attempt))
+    });
     order
 }
 

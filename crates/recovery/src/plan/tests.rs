@@ -151,6 +151,11 @@ fn what_is_missing_is_named() {
     let leftover = found(&table, 2, 1, merge(2, 7, &[&lost]));
     assert_eq!(live(&plan_table(Some(&base), &present(&[&kept]), &[&leftover]).unwrap().unwrap()), [kept.file.id]);
 
+    // One of a later epoch is not, whatever its sequence: versions begin where the rebuild left them.
+    let later = found(&table, 2, 2, merge(2, 7, &[&lost]));
+    let error = plan_table(Some(&base), &present(&[&kept]), &[&later]).unwrap_err();
+    assert!(matches!(error, PlanError::LineageLost { source_file, .. } if source_file == lost.file.id), "{error}");
+
     let part = found(&table, 3, 1, flush(5, 9, 0, 2));
     let proof = found(&table, 4, 1, merge(8, 8, &[&part]));
     let error = plan_table(Some(&base), &present(&[&kept]), &[&part, &proof]).unwrap_err();
@@ -222,6 +227,38 @@ fn merged_flushes_rank_together() {
         assert_eq!(span.hi, span.lo + 1, "another flush lies inside the merge's span");
         assert!(of(&b).unwrap().lo > span.hi);
     }
+}
+
+/// A file of the base, a flush of writer 1 that was uploaded first, one of writer 2 that was committed first, and a
+/// merge of the base's file and the latter.
+fn late_commit(table: &Arc<TableDef>) -> ([Found; 4], TableExport) {
+    let origin = |number| Origin::Flush { writer: writer(number), writer_epoch: 1, lo: 5, hi: 5, part: 0, parts: 1 };
+    let kept = found(table, 0, 1, flush(1, 4, 0, 1));
+    let (uploaded_first, committed_first) = (found(table, 5, 1, origin(1)), found(table, 6, 1, origin(2)));
+    let merged = found(table, 7, 1, merge(2, 8, &[&kept, &committed_first]));
+    let base = base(table, 7, 4, &[&kept]);
+    ([kept, uploaded_first, committed_first, merged], base)
+}
+
+#[test]
+fn a_merge_of_the_base_and_a_flush_encloses_no_other_flush() {
+    let table = table(1, "cpu");
+    let ([_, uploaded_first, committed_first, merged], base) = late_commit(&table);
+    let found = [&uploaded_first, &committed_first, &merged];
+    let plan = plan_table(Some(&base), &HashMap::new(), &found).unwrap().unwrap();
+    assert_eq!(live(&plan).len(), 2, "the base's file is gone, so the merge is needed");
+    let of = |found: &Found| plan.files.iter().find(|new| new.file.id == found.file.id).unwrap().file.sequence;
+    assert!(of(&merged).hi < of(&uploaded_first).lo, "{:?} {:?}", of(&merged), of(&uploaded_first));
+}
+
+#[test]
+fn files_are_taken_as_they_were_committed_while_they_are_there() {
+    let table = table(1, "cpu");
+    let ([kept, uploaded_first, committed_first, merged], base) = late_commit(&table);
+    let found = [&uploaded_first, &committed_first, &merged];
+    let plan = plan_table(Some(&base), &present(&[&kept]), &found).unwrap().unwrap();
+    assert_eq!(live(&plan).len(), 3);
+    assert!(!live(&plan).contains(&merged.file.id));
 }
 
 #[test]

@@ -23,6 +23,12 @@ fn the_largest_set_is_not_always_right() {
 }
 
 #[test]
+fn the_smallest_sets_are_taken_where_they_fit() {
+    assert_eq!(exact(3, &[vec![0, 1, 2], vec![1], vec![0], vec![2]]), Ok(vec![1, 2, 3]));
+    assert_eq!(exact(3, &[vec![0, 1, 2], vec![1], vec![0]]), Ok(vec![0]));
+}
+
+#[test]
 fn a_leaf_that_nothing_holds_is_named() {
     assert_eq!(exact(2, &[vec![0]]), Err(NoCover::Leaf(1)));
     assert_eq!(exact(0, &[]), Ok(vec![]));
@@ -38,7 +44,8 @@ fn a_long_row_of_single_files_is_covered_at_once() {
 fn one_component_of_many_leaves_needs_no_deep_stack() {
     let mut sets: Vec<Vec<usize>> = (0..50_000).map(|leaf| vec![leaf]).collect();
     sets.push((0..50_000).collect());
-    assert_eq!(exact(50_000, &sets), Ok(vec![50_000]));
+    assert_eq!(exact(50_000, &sets).unwrap().len(), 50_000);
+    assert_eq!(exact(50_000, &sets[1..]), Ok(vec![49_999]));
 }
 
 proptest! {

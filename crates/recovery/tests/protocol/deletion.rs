@@ -1,0 +1,134 @@
+//! Whoever deletes objects: graves whose time has come, and orphans that are old enough.
+//!
+//! A list is made at one moment and worked off object by object, so it ages. The look before each object and the
+//! deletion are one step: a request to delete takes no longer than the ages here by far.
+
+use std::collections::{HashMap, HashSet};
+
+use gigapi_catalog::Grave;
+use gigapi_model::{Clock, FileId, TableId};
+use gigapi_recovery::is_deletable;
+
+use crate::check::Violation;
+use crate::layers::{Place, layer_of};
+use crate::protections::Protection;
+use crate::random::short;
+use crate::world::{ORPHAN_AGE, World};
+
+/// A list of objects to delete.
+#[derive(Debug)]
+pub(crate) struct Deleter {
+    places: Vec<Place>,
+    /// The catalog's epoch when the list was made.
+    epoch: u64,
+    /// Graves to forget afterwards.
+    graves: Vec<FileId>,
+}
+
+fn place_of(grave: &Grave) -> Place {
+    (layer_of(&grave.layer), grave.file)
+}
+
+impl World {
+    fn may_delete(&self) -> bool {
+        !self.recovering || !self.holds(Protection::DeletionWaits)
+    }
+
+    /// Graves that may go, by the product's own rule.
+    fn deletable_graves(&self) -> Vec<Grave> {
+        let epoch = self.store.epochs().epoch;
+        let mut newest: HashMap<TableId, u64> = HashMap::new();
+        for name in self.layers.checkpoints.keys().filter(|name| name.epoch == epoch) {
+            let version = newest.entry(name.table).or_default();
+            *version = name.version.max(*version);
+        }
+        let dropped: HashSet<TableId> = self.layers.tombstones.iter().copied().collect();
+        let mut graves = self.store.graves();
+        graves.retain(|grave| !self.holds(Protection::GraveCheckpoint) || is_deletable(grave, &newest, &dropped));
+        graves
+    }
+
+    pub(crate) fn list_graves(&mut self) {
+        if !self.may_delete() {
+            return;
+        }
+        let graves = self.deletable_graves();
+        if graves.is_empty() {
+            return;
+        }
+        let places = graves.iter().map(place_of).collect();
+        let epoch = self.store.epochs().epoch;
+        self.deleters.push(Deleter { places, epoch, graves: graves.iter().map(|grave| grave.file).collect() });
+    }
+
+    /// Whether nobody needs the object.
+    fn is_orphan(&self, place: Place) -> bool {
+        let Some(object) = self.layers.objects.get(&place) else { return false };
+        let (now, epochs) = (self.clock.now(), self.store.epochs());
+        let age = if self.holds(Protection::OrphanAge) { ORPHAN_AGE } else { std::time::Duration::from_secs(3) };
+        let modified = if self.holds(Protection::OrphanModified) { object.modified } else { place.1.minted_at() };
+        let is_old = now.since(place.1.minted_at()) > age && now.since(modified) > age;
+        let is_settled = now.since(epochs.since) > ORPHAN_AGE || !self.holds(Protection::OrphanEpochAge);
+        let is_claimed = self.holds(Protection::OrphanNotClaimed)
+            && self.jobs.iter().any(|job| job.claim.expires > now && job.names(place.1));
+        is_old && is_settled && !is_claimed && !self.is_live(place) && !self.is_buried(place)
+    }
+
+    fn is_live(&self, place: Place) -> bool {
+        self.store.live_tables().iter().any(|table| self.places(table.id).contains(&place))
+    }
+
+    fn is_buried(&self, place: Place) -> bool {
+        self.holds(Protection::OrphanNotBuried)
+            && self.store.all_graves().iter().any(|grave| place_of(grave) == place)
+    }
+
+    pub(crate) fn list_orphans(&mut self) {
+        if !self.may_delete() {
+            return;
+        }
+        let places: Vec<Place> =
+            self.layers.objects.keys().filter(|place| self.is_orphan(**place)).copied().collect();
+        if !places.is_empty() {
+            let epoch = self.store.epochs().epoch;
+            self.deleters.push(Deleter { places, epoch, graves: Vec::new() });
+        }
+    }
+
+    /// One object of a list goes.
+    pub(crate) fn delete(&mut self) -> Result<(), Violation> {
+        let Some(index) = self.random.index(self.deleters.len()) else { return Ok(()) };
+        if self.random.chance(3) {
+            self.deleters.remove(index);
+            return Ok(());
+        }
+        let Some(place) = self.deleters[index].places.pop() else {
+            let Deleter { graves, epoch, .. } = self.deleters.remove(index);
+            if !graves.is_empty() && self.may_delete() && epoch == self.store.epochs().epoch {
+                self.store.forget_graves(graves);
+            }
+            return Ok(());
+        };
+        let deleter = &self.deleters[index];
+        if self.holds(Protection::LookAgain) {
+            let same = self.may_delete() && deleter.epoch == self.store.epochs().epoch;
+            let still = if deleter.graves.is_empty() {
+                self.is_orphan(place)
+            } else {
+                self.deletable_graves().iter().any(|grave| place_of(grave) == place)
+            };
+            if !same || !still {
+                return Ok(());
+            }
+        }
+        let of_graves = !deleter.graves.is_empty();
+        let existed = self.layers.objects.remove(&place).is_some();
+        if existed {
+            let why = if of_graves { "buried" } else { "orphaned" };
+            self.count(if of_graves { "a buried file is deleted" } else { "an orphan is deleted" });
+            self.note(|| format!("{why} file {} on layer {} is deleted", short(place.1.uuid()), place.0));
+            return self.check_rebuildable();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The layers of a history: objects by layer and id, checkpoints, tombstones, kept definitions and taken epochs.
+//!
+//! An object is there wholly or not at all, and a listing sees what is there. What a rebuild finds is put together
+//! as `survey::look` does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gigapi_catalog::TableExport;
+use gigapi_model::{DataFile, FieldId, FileId, LayerName, TableDef, TableId, Timestamp};
+use gigapi_recovery::{CHECKPOINTS_KEPT, CheckpointName, Found, Survey};
+use gigapi_storage::FileFacts;
+
+use crate::protections::{Protection, Protections};
+
+/// The layers, in their order.
+const NAMES: [&str; 2] = ["hot", "cold"];
+/// The first layer.
+pub(crate) const HOT: usize = 0;
+/// The last layer.
+pub(crate) const COLD: usize = 1;
+
+/// What a value means: its column's name, and whether it is a float.
+pub(crate) type Meaning = (&'static str, bool);
+
+/// An acknowledged row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Row {
+    /// Tells it from all other rows of the history.
+    pub(crate) serial: u32,
+    pub(crate) table: TableId,
+    /// The writer's place in the history.
+    pub(crate) writer: usize,
+    pub(crate) seq: u64,
+    pub(crate) field: FieldId,
+    pub(crate) meaning: Meaning,
+    /// Its own time, and the hour in which that lies.
+    pub(crate) at: Timestamp,
+    pub(crate) hour: u8,
+}
+
+/// A data object.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) rows: Arc<Vec<Row>>,
+    pub(crate) file: DataFile,
+    pub(crate) facts: FileFacts,
+    pub(crate) table: Arc<TableDef>,
+    /// When it was written here last.
+    pub(crate) modified: Timestamp,
+}
+
+/// Where an object lies.
+pub(crate) type Place = (usize, FileId);
+
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    pub(crate) objects: BTreeMap<Place, Object>,
+    pub(crate) checkpoints: BTreeMap<CheckpointName, TableExport>,
+    pub(crate) tombstones: BTreeSet<TableId>,
+    /// Per table, the latest definition that was kept.
+    pub(crate) definitions: BTreeMap<TableId, Arc<TableDef>>,
+    /// Numbers that rebuilds took.
+    pub(crate) epochs: BTreeSet<u64>,
+}
+
+pub(crate) fn layer_name(layer: usize) -> LayerName {
+    LayerName::new(NAMES[layer]).unwrap()
+}
+
+pub(crate) fn layer_of(name: &LayerName) -> usize {
+    NAMES.iter().position(|known| *known == name.as_str()).unwrap()
+}
+
+/// Where a live file lies.
+pub(crate) fn place_of(file: &DataFile) -> Place {
+    (layer_of(&file.layer), file.id)
+}
+
+impl Layers {
+    pub(crate) fn put(&mut self, object: Object) {
+        self.objects.insert(place_of(&object.file), object);
+    }
+
+    /// Keeps a definition, unless a later one is kept.
+    pub(crate) fn keep(&mut self, def: &Arc<TableDef>) {
+        let known = self.definitions.entry(def.id).or_insert_with(|| def.clone());
+        if known.revision < def.revision {
+            *known = def.clone();
+        }
+    }
+
+    /// Writes a checkpoint and removes the surplus, as `write_checkpoints` does.
+    pub(crate) fn write_checkpoint(&mut self, export: TableExport) {
+        let table = export.table.id;
+        self.checkpoints.insert(CheckpointName::of(&export), export);
+        let of_table: Vec<_> = self.checkpoints.keys().filter(|name| name.table == table).copied().collect();
+        for name in of_table.iter().rev().skip(CHECKPOINTS_KEPT) {
+            self.checkpoints.remove(name);
+        }
+    }
+
+    /// The newest checkpoint of a table can be read no more, if the one before it is of the same epoch: what a
+    /// rebuild chose stands in no checkpoint of an earlier one.
+    pub(crate) fn damage(&mut self, table: TableId) -> Option<CheckpointName> {
+        let mut of_table = self.checkpoints.keys().rev().filter(|name| name.table == table).copied();
+        let (newest, before) = (of_table.next()?, of_table.next()?);
+        (newest.epoch == before.epoch).then(|| self.checkpoints.remove(&newest))?;
+        Some(newest)
+    }
+
+    /// The newest checkpoint of each table.
+    pub(crate) fn newest_checkpoints(&self) -> BTreeMap<TableId, &TableExport> {
+        self.checkpoints.iter().map(|(name, export)| (name.table, export)).collect()
+    }
+
+    /// The highest epoch that anything on the layers knows.
+    pub(crate) fn highest_epoch(&self) -> u64 {
+        let of_objects = self.objects.values().map(|object| object.facts.catalog_epoch);
+        let of_checkpoints = self.checkpoints.keys().map(|name| name.epoch);
+        of_objects.chain(of_checkpoints).chain(self.epochs.iter().copied()).max().unwrap_or(0)
+    }
+
+    /// What a rebuild finds.
+    pub(crate) fn survey(&self, protections: &Protections) -> Survey {
+        let mut checkpoints = self.newest_checkpoints();
+        checkpoints.retain(|_, _| protections.hold(Protection::Base));
+        let named: BTreeSet<FileId> =
+            checkpoints.values().flat_map(|export| &export.files).map(|new| new.file.id).collect();
+        let mut survey = Survey {
+            checkpoints: checkpoints.iter().map(|(table, export)| (*table, (*export).clone())).collect(),
+            dropped: self.tombstones.iter().copied().collect(),
+            ..Survey::default()
+        };
+        let mut unknown: BTreeMap<FileId, &Object> = BTreeMap::new();
+        let ascending = self.objects.iter();
+        let objects: Vec<_> =
+            if protections.hold(Protection::LaterLayer) { ascending.collect() } else { ascending.rev().collect() };
+        for ((layer, id), object) in objects {
+            if named.contains(id) {
+                survey.present.insert(*id, layer_name(*layer));
+            } else {
+                unknown.insert(*id, object);
+            }
+        }
+        for object in unknown.into_values() {
+            let base = checkpoints.get(&object.table.id).copied();
+            survey.found.push(found(object, base, protections));
+        }
+        survey
+    }
+}
+
+fn found(object: &Object, base: Option<&TableExport>, protections: &Protections) -> Found {
+    let mut found = Found {
+        file: object.file.clone(),
+        statistics: Vec::new(),
+        facts: object.facts.clone(),
+        table: object.table.clone(),
+    };
+    if let Some(base) = base {
+        if !protections.hold(Protection::EpochFilter) {
+            found.facts.catalog_epoch = found.facts.catalog_epoch.max(base.epoch);
+        }
+        if !protections.hold(Protection::FooterDefinitions) {
+            found.table = base.table.clone();
+        }
+    }
+    found
+}

@@ -1,0 +1,115 @@
+//! What keeps rows safe, one name for each rule, so that a history can be run without it.
+
+/// A rule of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protection {
+    // Judged by the catalog at every commit.
+    /// A commit carries the catalog's epoch.
+    CatalogEpoch,
+    /// A commit carries its writer's latest epoch.
+    WriterFence,
+    /// An interval starts at the watermark plus one.
+    Watermark,
+    /// An added file's id is young.
+    FileAge,
+    /// A merge's or a relocation's claim is held.
+    Lease,
+    /// All inputs are live.
+    Inputs,
+    /// No live file stands between the inputs.
+    Between,
+
+    // Kept by a writer.
+    /// A table's next interval is cut when the last one is answered.
+    OneInterval,
+    /// A log gives no sequence twice, though its segments are gone.
+    Sequences,
+    /// A segment waits for the watermarks of each of its tables.
+    TruncatePerTable,
+    /// A definition is in the catalog before a row relies on it.
+    DefineFirst,
+    /// A definition lies on a layer before a row relies on it.
+    DefinitionsKept,
+    /// A log's definitions are adopted when it is opened.
+    Adopt,
+
+    // Kept by workers.
+    /// A relocation deletes its source only through the graveyard.
+    SourceStays,
+    /// Files are relocated to later layers only.
+    MoveForward,
+
+    // Kept by whoever deletes.
+    /// Queries that hold an older snapshot have ended before a buried file goes.
+    Grace,
+    /// A buried file waits for a checkpoint or a tombstone.
+    GraveCheckpoint,
+    /// An orphan is old.
+    OrphanAge,
+    /// An orphan's age counts from the last writing of its object too.
+    OrphanModified,
+    /// Buried files are no orphans.
+    OrphanNotBuried,
+    /// Claimed files are no orphans.
+    OrphanNotClaimed,
+    /// Orphans are left alone under a young epoch.
+    OrphanEpochAge,
+    /// Whoever deletes looks at the catalog again before each object.
+    LookAgain,
+
+    // Kept by whoever drops.
+    /// A tombstone is written.
+    Tombstone,
+    /// It is written before the drop.
+    TombstoneFirst,
+
+    // While the catalog is lost or rolled back.
+    /// A rollback is noticed though no checkpoint tells.
+    ProcessesRemember,
+    /// Nobody claims and nobody flushes.
+    WorkWaits,
+    /// Nobody deletes.
+    DeletionWaits,
+    /// Nobody makes or extends a table.
+    DefinitionsWait,
+    /// Nobody writes checkpoints.
+    CheckpointsWait,
+
+    // Kept by checkpoints and the rebuild.
+    /// A rebuild begins with the newest checkpoint.
+    Base,
+    /// A checkpoint's files and watermarks are of one moment.
+    OneMoment,
+    /// A rebuild begins an epoch.
+    NewEpoch,
+    /// An epoch's number is taken by one rebuild.
+    ExclusiveEpoch,
+    /// A rebuild announces its epoch to the catalog before it looks, and the catalog opens under no other.
+    Reservation,
+    /// Checkpoints of the new epoch are written before the catalog opens.
+    CheckpointsFirst,
+    /// Files of epochs before the checkpoint's are out, unless it names them.
+    EpochFilter,
+    /// Of two copies the one on the later layer counts.
+    LaterLayer,
+    /// Definitions in footers count beside the checkpoint's.
+    FooterDefinitions,
+    /// A flush that a merge read was committed.
+    Proven,
+    /// The cover is exact.
+    ExactCover,
+    /// The product's plan decides. Without it the model's own does, which should make no difference.
+    ProductPlan,
+}
+
+/// All rules but some.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Protections {
+    pub(crate) removed: &'static [Protection],
+}
+
+impl Protections {
+    pub(crate) fn hold(&self, protection: Protection) -> bool {
+        !self.removed.contains(&protection)
+    }
+}
