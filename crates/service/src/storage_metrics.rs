@@ -84,7 +84,8 @@ impl Collector for CacheCollector {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(count).encode(metric)?;
         }
-        let metric = encoder.encode_descriptor("cache_bytes_max", "Disk space of the read cache", None, MetricType::Gauge)?;
+        let metric =
+            encoder.encode_descriptor("cache_bytes_max", "Disk space of the read cache", None, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(self.bytes_max).unwrap_or(i64::MAX)).encode(metric)
     }
 }

@@ -24,9 +24,7 @@ pub use front::LayeredStore;
 pub use original::OriginalData;
 use original::original_data;
 use s3::S3Store;
-pub use s3::{
-    AwsEnvironment, HiddenText, RequestCounts, S3Credentials, S3Location, S3Settings, S3Timing, UrlStyle,
-};
+pub use s3::{AwsEnvironment, HiddenText, RequestCounts, S3Credentials, S3Location, S3Settings, S3Timing, UrlStyle};
 pub use settings::{LayerKind, LayerSettings};
 pub use upload::Uploaded;
 

@@ -124,11 +124,15 @@ impl World {
             };
             for row in object.rows.iter() {
                 if live.insert(row.serial, row).is_some() {
-                    return violated(Kind::Doubled, || format!("row {} again in {}", row.serial, short(file.id.uuid())));
+                    return violated(Kind::Doubled, || {
+                        format!("row {} again in {}", row.serial, short(file.id.uuid()))
+                    });
                 }
                 let column = view.table.column_by_id(row.field);
                 if !column.is_some_and(|column| is_meant(column, row.meaning)) {
-                    return violated(Kind::Meaning, || format!("row {} is {:?}, not {column:?}", row.serial, row.meaning));
+                    return violated(Kind::Meaning, || {
+                        format!("row {} is {:?}, not {column:?}", row.serial, row.meaning)
+                    });
                 }
             }
         }

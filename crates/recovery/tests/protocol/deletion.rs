@@ -79,16 +79,14 @@ impl World {
     }
 
     fn is_buried(&self, place: Place) -> bool {
-        self.holds(Protection::OrphanNotBuried)
-            && self.store.all_graves().iter().any(|grave| place_of(grave) == place)
+        self.holds(Protection::OrphanNotBuried) && self.store.all_graves().iter().any(|grave| place_of(grave) == place)
     }
 
     pub(crate) fn list_orphans(&mut self) {
         if !self.may_delete() {
             return;
         }
-        let places: Vec<Place> =
-            self.layers.objects.keys().filter(|place| self.is_orphan(**place)).copied().collect();
+        let places: Vec<Place> = self.layers.objects.keys().filter(|place| self.is_orphan(**place)).copied().collect();
         if !places.is_empty() {
             let epoch = self.store.epochs().epoch;
             self.deleters.push(Deleter { places, epoch, graves: Vec::new() });

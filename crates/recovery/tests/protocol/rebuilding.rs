@@ -177,7 +177,7 @@ impl World {
             TableState::Unknown => None,
         };
         let catalog = CatalogView {
-            id: epochs.catalog,
+            id: Some(epochs.catalog),
             epoch: epochs.epoch,
             tables: self.store.live_tables().len(),
             checkpointed: newest.keys().filter_map(|table| version(*table)).collect(),
@@ -315,7 +315,7 @@ impl World {
                 self.dropped.extend(dropped);
                 Ok(())
             }
-            Err(Error::NotEmpty { .. }) if was_recovering && self.store.epochs().catalog != self.owner => {
+            Err(Error::Superseded { .. }) if was_recovering && self.store.epochs().catalog != self.owner => {
                 Err(Violation::new(Kind::Unrebuildable, "somebody wrote to the lost catalog".to_owned()))
             }
             Err(_) => {

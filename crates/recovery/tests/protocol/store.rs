@@ -12,7 +12,8 @@ use gigapi_catalog::{
     Result, Snapshot, TableExport, TableState, WriterSession,
 };
 use gigapi_model::{
-    CatalogId, Clock, Commit, DatabaseName, FileId, ManualClock, TableDef, TableId, TableName, TimeRange, Timestamp, WriterId,
+    CatalogId, Clock, Commit, DatabaseName, FileId, ManualClock, TableDef, TableId, TableName, TimeRange, Timestamp,
+    WriterId,
 };
 
 use crate::random::ModelIds;

@@ -253,10 +253,10 @@ impl World {
             Err(Error::InputChanged { .. }) if is_merge && !self.holds(Protection::Between) => {
                 self.replace_unasked(asked)
             }
-            Err(Error::InputChanged { .. }) if is_merge && !self.holds(Protection::Inputs) => self.replace_unasked(asked),
-            Err(Error::ClaimLost)
-                if is_merge && !self.holds(Protection::Inputs) && !self.holds(Protection::Lease) =>
-            {
+            Err(Error::InputChanged { .. }) if is_merge && !self.holds(Protection::Inputs) => {
+                self.replace_unasked(asked)
+            }
+            Err(Error::ClaimLost) if is_merge && !self.holds(Protection::Inputs) && !self.holds(Protection::Lease) => {
                 self.replace_unasked(asked)
             }
             answer => answer,

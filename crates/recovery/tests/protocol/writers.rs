@@ -298,7 +298,8 @@ impl World {
         while let Some(record) = writer.log.pop_front_if(|record| record.rows.iter().all(passed)) {
             writer.header = record.seq;
         }
-        let needed = |table: &TableId| writer.log.iter().any(|record| record.rows.iter().any(|row| row.table == *table));
+        let needed =
+            |table: &TableId| writer.log.iter().any(|record| record.rows.iter().any(|row| row.table == *table));
         let gone: Vec<TableId> = writer.definitions.keys().filter(|table| !needed(table)).copied().collect();
         gone.iter().for_each(|table| drop(writer.definitions.remove(table)));
         let header = writer.header;
@@ -315,7 +316,12 @@ fn told(defined: &gigapi_catalog::Result<Arc<TableDef>>) -> String {
         Ok(def) => {
             let columns: Vec<String> =
                 def.columns.iter().skip(1).map(|column| format!("{}={}", column.name, column.field_id)).collect();
-            format!("table {} revision {} with {}", crate::random::short(def.id.uuid()), def.revision, columns.join(" "))
+            format!(
+                "table {} revision {} with {}",
+                crate::random::short(def.id.uuid()),
+                def.revision,
+                columns.join(" ")
+            )
         }
         Err(error) => error.to_string(),
     }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gigapi_model::LayerName;
-use gigapi_storage::{HiddenText, LayerKind, LayerSettings, OWN_FOLDER, S3Credentials, S3Location, S3Settings, S3Timing};
+use gigapi_storage::{
+    HiddenText, LayerKind, LayerSettings, OWN_FOLDER, S3Credentials, S3Location, S3Settings, S3Timing,
+};
 use url::Url;
 
 use super::build::Reader;

@@ -147,12 +147,12 @@ pub(crate) enum Named {
 
 /// Gathers all sources, the weakest first.
 pub(crate) fn gather(sources: &Sources) -> Gathered {
-    let mut gathered = Gathered::default();
-    gathered.aws = AwsEnvironment::of(sources.environment.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-    gathered.aws_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|region| {
+    let aws = AwsEnvironment::of(sources.environment.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let aws_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|region| {
         let given = sources.environment.iter().find(|(name, text)| name == region && !text.is_empty());
         given.map(|(_, text)| text.clone())
     });
+    let mut gathered = Gathered { aws, aws_region, ..Gathered::default() };
     if let Some(config) = &sources.file {
         match file::flatten(config) {
             Ok(entries) => gathered.add_layer_of(entries, |gathered, raw, key| gathered.unknown_key(raw, key)),

@@ -92,7 +92,8 @@ impl Reader {
 
     /// The blocks in the order of `indices`, which ascend. A block behind the object's end is empty.
     pub(super) async fn blocks(&self, indices: &[u32]) -> Result<Vec<Block>> {
-        let mut found: Vec<Option<Block>> = indices.iter().map(|index| self.cache.in_memory(&self.key(*index))).collect();
+        let mut found: Vec<Option<Block>> =
+            indices.iter().map(|index| self.cache.in_memory(&self.key(*index))).collect();
         let missing: Vec<usize> = (0..found.len()).filter(|at| found[*at].is_none()).collect();
         if !missing.is_empty() {
             let claims = missing.iter().map(|at| self.cache.flights.claim(self.key(indices[*at])));

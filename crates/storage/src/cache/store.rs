@@ -87,7 +87,12 @@ impl Reader {
         });
         let slices = stream::once(async { Ok(first) }).chain(rest.buffered(1));
         let bytes = slices.map_ok(|slices| stream::iter(slices).map(Ok)).try_flatten();
-        Ok(GetResult { payload: GetResultPayload::Stream(bytes.boxed()), meta, range, attributes: Attributes::default() })
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(bytes.boxed()),
+            meta,
+            range,
+            attributes: Attributes::default(),
+        })
     }
 
     async fn get_head(self) -> Result<GetResult> {

@@ -174,7 +174,7 @@ async fn a_range_inside_one_block_is_not_copied() {
     let world = World::new(SMALL, 2_000).await;
     world.range(0..1).await.unwrap();
     let first = world.range(0..900).await.unwrap();
-    let ranges = world.store.get_ranges(&path(), &[100..200]).await.unwrap();
+    let ranges = world.store.get_ranges(&path(), std::slice::from_ref(&(100..200))).await.unwrap();
     assert_eq!(ranges[0].as_ptr(), first[100..].as_ptr());
 }
 
@@ -348,8 +348,11 @@ async fn each_cache_has_a_folder_of_its_own_and_the_dead_ones_go() {
     assert_eq!(folders(), 2);
     drop((first, second));
     assert_eq!(folders(), 0);
-    assert!(ReadCache::open(&CacheSettings { bytes_max: Some(0), ..settings.clone() }, &SystemIds).await.unwrap().is_none());
-    let usual = ReadCache::open(&CacheSettings { bytes_max: None, ..settings.clone() }, &SystemIds).await.unwrap().unwrap();
+    assert!(
+        ReadCache::open(&CacheSettings { bytes_max: Some(0), ..settings.clone() }, &SystemIds).await.unwrap().is_none()
+    );
+    let usual =
+        ReadCache::open(&CacheSettings { bytes_max: None, ..settings.clone() }, &SystemIds).await.unwrap().unwrap();
     assert!((CacheSettings::BYTES_MIN..=32 << 30).contains(&usual.bytes_max()));
     assert!(usual.files() <= 512);
 }

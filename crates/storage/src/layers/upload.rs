@@ -79,13 +79,7 @@ impl Layer {
         Ok(uploaded)
     }
 
-    async fn finish(
-        &self,
-        mut parts: Parts,
-        path: &Path,
-        rest: PutPayload,
-        bytes: u64,
-    ) -> object_store::Result<()> {
+    async fn finish(&self, mut parts: Parts, path: &Path, rest: PutPayload, bytes: u64) -> object_store::Result<()> {
         if rest.content_length() > 0 {
             parts.put(rest).await?;
         }

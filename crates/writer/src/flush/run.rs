@@ -9,7 +9,6 @@ use gigapi_catalog::{Catalog, CommitOutcome, Epochs, Error as CatalogError, Tabl
 use gigapi_model::{ErrorKind, IdempotencyRecord, Ids, TableDef, TableId, WriterId};
 use gigapi_service::{Block, Readiness};
 use gigapi_storage::{FileEncoders, Layers};
-use object_store::{ObjectStoreExt, PutPayload};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 

@@ -134,7 +134,11 @@ pub(crate) async fn redis() -> Result<()> {
     let trips = (catalog.round_trips() - before) as f64 / COMMITS as f64 - 1.0;
     println!("catalog in Redis (appendfsync always)");
     println!("  {:>12.2} ms p50  {:.2} ms p99 for one SET", percentile(&plain, 0.5), percentile(&plain, 0.99));
-    println!("  {:>12.2} ms p50  {:.2} ms p99 for a commit of one file", percentile(&commits, 0.5), percentile(&commits, 0.99));
+    println!(
+        "  {:>12.2} ms p50  {:.2} ms p99 for a commit of one file",
+        percentile(&commits, 0.5),
+        percentile(&commits, 0.99)
+    );
     println!("  {trips:>12.2} round trips for a commit");
     for _ in 0..FILES / PER_COMMIT {
         filler.commit(&catalog, PER_COMMIT).await?;
@@ -151,7 +155,11 @@ pub(crate) async fn redis() -> Result<()> {
         deltas.push(started.elapsed());
     }
     deltas.sort();
-    println!("  {:>12.2} ms p50  {:.2} ms p99 for a warm one after one more commit", percentile(&deltas, 0.5), percentile(&deltas, 0.99));
+    println!(
+        "  {:>12.2} ms p50  {:.2} ms p99 for a warm one after one more commit",
+        percentile(&deltas, 0.5),
+        percentile(&deltas, 0.99)
+    );
     Ok(())
 }
 

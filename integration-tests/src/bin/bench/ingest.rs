@@ -52,11 +52,7 @@ pub(crate) async fn run(server: &Server) -> Result<Ingested> {
     let (client, bytes) = (server.client(), bytes.load(Ordering::Relaxed));
     let millions = rows as f64 / 1e6;
     println!("  {rows:>12} rows of 10 tags and 10 integers, 4 connections, durability wal");
-    println!(
-        "  {:>12.0} rows/s  {:.0} MB/s of line protocol",
-        rows as f64 / seconds,
-        bytes as f64 / 1e6 / seconds
-    );
+    println!("  {:>12.0} rows/s  {:.0} MB/s of line protocol", rows as f64 / seconds, bytes as f64 / 1e6 / seconds);
     println!("  {:>12.2} ms ack p50  {:.2} ms p99", percentile(&times, 0.5), percentile(&times, 0.99));
     println!("  {:>12.2} CPU s per million rows (server)", (server.cpu_seconds()? - cpu_before) / millions);
     println!("  {:>12.0} MiB resident at most", mib(watched));
@@ -95,4 +91,3 @@ fn folder_bytes(folder: &Path) -> Result<u64> {
     }
     Ok(total)
 }
-

@@ -98,7 +98,13 @@ pub(crate) fn percentile(sorted: &[Duration], share: f64) -> f64 {
 pub(crate) type Loader = std::thread::JoinHandle<Result<Vec<Duration>>>;
 
 /// One connection that sends bodies until `requests` were sent by all; answers how long each took.
-pub(crate) fn load(mut bodies: Bodies, port: u16, requests: u64, sent: Arc<AtomicU64>, bytes: Arc<AtomicU64>) -> Loader {
+pub(crate) fn load(
+    mut bodies: Bodies,
+    port: u16,
+    requests: u64,
+    sent: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+) -> Loader {
     std::thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
@@ -127,4 +133,3 @@ pub(crate) fn load(mut bodies: Bodies, port: u16, requests: u64, sent: Arc<Atomi
         }
     })
 }
-

@@ -47,10 +47,7 @@ fn member(folder: &std::path::Path, redis: &Redis, s3: &S3Process) -> ServerOpti
         .set("GIGAPI_WRITER_NAME", "bench")
         .set("GIGAPI_LAYERS_0_NAME", "objects")
         .set("GIGAPI_LAYERS_0_TYPE", "s3")
-        .set(
-            "GIGAPI_LAYERS_0_URL",
-            format!("s3://127.0.0.1:{}/bench/data?secure=false&url-style=path", s3.port),
-        )
+        .set("GIGAPI_LAYERS_0_URL", format!("s3://127.0.0.1:{}/bench/data?secure=false&url-style=path", s3.port))
         .set("GIGAPI_LAYERS_0_GLOBAL", "true")
         .set("GIGAPI_LAYERS_0_AUTH_KEY", KEY)
         .set("GIGAPI_LAYERS_0_AUTH_SECRET", SECRET)

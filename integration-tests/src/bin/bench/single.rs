@@ -61,4 +61,3 @@ pub(crate) async fn single_lines() -> Result<()> {
     server.stop().await?;
     Ok(())
 }
-

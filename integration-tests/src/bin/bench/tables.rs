@@ -42,4 +42,3 @@ pub(crate) async fn many_tables() -> Result<()> {
     server.stop().await?;
     Ok(())
 }
-

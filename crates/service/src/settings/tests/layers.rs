@@ -68,7 +68,8 @@ fn the_seeds_example_is_three_layers_alone_and_two_with_a_cache_where_processes_
     assert_eq!(shared.settings.cache.folder, PathBuf::from("/data/_gigapi/cache"));
     let [warning] = shared.warnings.as_slice() else { panic!("{:?}", shared.warnings) };
     assert!(warning.contains("layer cache is not global") && warning.contains("no use for its ttl"), "{warning}");
-    let keys = |key: &str, secret: &str| S3Credentials::Keys { key: HiddenText::new(key), secret: HiddenText::new(secret) };
+    let keys =
+        |key: &str, secret: &str| S3Credentials::Keys { key: HiddenText::new(key), secret: HiddenText::new(secret) };
     assert_eq!(s3(&shared.settings, 0).credentials, keys("s3_api_key", "s3_api_secret"));
     assert_eq!(s3(&shared.settings, 1).credentials, keys("cloudflare_key", "clourflare_secret"));
 }
@@ -122,7 +123,9 @@ fn buckets_are_refused_by_name_for_what_their_url_holds() {
 #[test]
 fn a_buckets_keys_are_its_own_or_the_environments_and_never_half() {
     let with = |more: &[&str], others: &[(&str, &str)]| given(&[BUCKET, more].concat(), others);
-    for (half, missing) in [("0 AUTH_KEY canary", "GIGAPI_LAYERS_0_AUTH_SECRET"), ("0 AUTH_SECRET canary", "GIGAPI_LAYERS_0_AUTH_KEY")] {
+    for (half, missing) in
+        [("0 AUTH_KEY canary", "GIGAPI_LAYERS_0_AUTH_SECRET"), ("0 AUTH_SECRET canary", "GIGAPI_LAYERS_0_AUTH_KEY")]
+    {
         let found = wrong(&with(&[half], &[("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")]));
         assert_eq!(names(&found), [missing]);
         assert!(!format!("{found:?}").contains("canary"));
@@ -133,7 +136,8 @@ fn a_buckets_keys_are_its_own_or_the_environments_and_never_half() {
     let own = ["0 AUTH_KEY k", "0 AUTH_SECRET s"];
     assert!(load(&with(&own, &[("AWS_ACCESS_KEY_ID", "half of what is not asked for")])).is_ok());
 
-    let variables = [("AWS_ACCESS_KEY_ID", "canary-key"), ("AWS_SECRET_ACCESS_KEY", "canary-secret"), ("AWS_REGION", "eu-west-1")];
+    let variables =
+        [("AWS_ACCESS_KEY_ID", "canary-key"), ("AWS_SECRET_ACCESS_KEY", "canary-secret"), ("AWS_REGION", "eu-west-1")];
     let loaded = load(&with(&[], &variables)).unwrap();
     let s3 = s3(&loaded.settings, 0);
     assert_eq!(s3.region.as_deref(), Some("eu-west-1"));

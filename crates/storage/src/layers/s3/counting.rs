@@ -52,7 +52,6 @@ impl RequestCounts {
     pub fn received_bytes(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
-
 }
 
 /// One request, counted when it ends, also if its caller goes away.
@@ -103,7 +102,8 @@ impl HttpService for CountingService {
             return self.inner.execute(request).await;
         }
         let bytes = request.body().content_length() as u64;
-        let mut tally = Tally { counts: Arc::clone(&self.counts), method: request.method().clone(), bytes, status: None };
+        let mut tally =
+            Tally { counts: Arc::clone(&self.counts), method: request.method().clone(), bytes, status: None };
         let answer = self.inner.execute(request).await;
         match &answer {
             Ok(answer) => tally.status = Some(answer.status()),

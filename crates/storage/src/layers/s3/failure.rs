@@ -26,7 +26,9 @@ pub(super) fn explained(error: Error) -> Error {
             }
             Error::NotFound { path, source: told.into() }
         }
-        Error::AlreadyExists { path, source } => Error::AlreadyExists { path, source: Told::of(source.as_ref()).into() },
+        Error::AlreadyExists { path, source } => {
+            Error::AlreadyExists { path, source: Told::of(source.as_ref()).into() }
+        }
         Error::Precondition { path, source } => Error::Precondition { path, source: Told::of(source.as_ref()).into() },
         Error::NotModified { path, source } => Error::NotModified { path, source: Told::of(source.as_ref()).into() },
         Error::PermissionDenied { path, source } => {
@@ -105,9 +107,10 @@ fn advice(code: &str) -> Option<&'static str> {
         }
         "ExpiredToken" | "InvalidToken" => "renew the environment's credentials",
         "NoSuchBucket" => "make the bucket, or correct the layer's URL",
-        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => {
-            "add the bucket's region to the layer's URL, as region=eu-west-1"
-        }
+        "AuthorizationHeaderMalformed"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "IllegalLocationConstraintException" => "add the bucket's region to the layer's URL, as region=eu-west-1",
         "RequestTimeTooSkewed" => "set this machine's clock",
         _ => return None,
     })

@@ -38,12 +38,17 @@ async fn a_wrong_secret_is_refused_and_told_without_it() {
     let wrong = open(&s3_servers::settings(server.address, "", s3_servers::keys("canary-secret")));
     let error = wrong.claim(CatalogId::from_uuid(Uuid::from_u128(1))).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("SignatureDoesNotMatch") && text.contains("check the layer's AUTH_KEY and AUTH_SECRET"), "{text}");
+    assert!(
+        text.contains("SignatureDoesNotMatch") && text.contains("check the layer's AUTH_KEY and AUTH_SECRET"),
+        "{text}"
+    );
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!format!("{text} {error:?} {wrong:?}").contains("canary"), "{error:?}");
     assert!(!format!("{text} {error:?}").contains(KEY), "{error:?}");
     let stream: Vec<_> = wrong.store.delete_stream(futures::stream::iter([Ok(path("x"))]).boxed()).collect().await;
-    assert!(stream.iter().all(|deleted| deleted.as_ref().is_err_and(|e| e.to_string().contains("SignatureDoesNotMatch"))));
+    assert!(
+        stream.iter().all(|deleted| deleted.as_ref().is_err_and(|e| e.to_string().contains("SignatureDoesNotMatch")))
+    );
 }
 
 #[tokio::test]
@@ -101,7 +106,8 @@ async fn lists_and_deletes_go_beyond_a_thousand_keys() {
     puts.buffer_unordered(32).try_collect::<Vec<_>>().await.unwrap();
     let listed: Vec<_> = store.list(Some(&path("t"))).map_ok(|meta| meta.location).try_collect().await.unwrap();
     assert_eq!(listed, all);
-    let gone: Vec<_> = store.delete_stream(futures::stream::iter(all.clone()).map(Ok).boxed()).try_collect().await.unwrap();
+    let gone: Vec<_> =
+        store.delete_stream(futures::stream::iter(all.clone()).map(Ok).boxed()).try_collect().await.unwrap();
     assert_eq!(gone, all);
     assert!(store.list(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
     let counts = layer.requests.unwrap();
@@ -112,7 +118,8 @@ async fn lists_and_deletes_go_beyond_a_thousand_keys() {
 
 #[tokio::test]
 async fn requests_carry_checksums_and_are_counted_with_every_retry() {
-    let script = |_: &s3_servers::Asked, number: usize| Some(if number < 2 { answer(503, "busy") } else { answer(200, "body") });
+    let script =
+        |_: &s3_servers::Asked, number: usize| Some(if number < 2 { answer(503, "busy") } else { answer(200, "body") });
     let server = ScriptedServer::start(script).await;
     let layer = s3_servers::layer(server.address, "");
     layer.store.put(&path("x"), "12345".into()).await.unwrap();
@@ -210,7 +217,8 @@ async fn an_instances_role_is_asked_for_where_the_environment_names_nothing() {
     let given = environment(&[("AWS_METADATA_ENDPOINT", &endpoint)]);
     let layer = open(&s3_servers::settings(metadata.address, "", given));
     layer.store.get(&path("x")).await.unwrap_err();
-    let asked: Vec<_> = metadata.asked.lock().iter().map(|asked| (asked.method.clone(), asked.target.clone())).collect();
+    let asked: Vec<_> =
+        metadata.asked.lock().iter().map(|asked| (asked.method.clone(), asked.target.clone())).collect();
     assert_eq!(asked[0], ("PUT".to_owned(), "/latest/api/token".to_owned()));
     assert_eq!(asked[1].1, "/latest/meta-data/iam/security-credentials/");
 }

@@ -109,7 +109,8 @@ async fn an_error_of_what_is_uploaded_ends_the_upload() {
     let server = ScriptedServer::start(|asked, _| Some(s3(asked))).await;
     let layer = s3_servers::layer(server.address, "");
     let broken = futures::stream::once(async { Err(Error::Interrupted { operation: "merging" }) });
-    let error = layer.upload_stream(&path(), cut(&content(4 * PART_BYTES), PART_BYTES).chain(broken)).await.unwrap_err();
+    let error =
+        layer.upload_stream(&path(), cut(&content(4 * PART_BYTES), PART_BYTES).chain(broken)).await.unwrap_err();
     assert!(matches!(error, Error::Interrupted { .. }), "{error}");
     given_up(&server).await;
 }
@@ -128,7 +129,8 @@ async fn a_caller_that_goes_away_leaves_no_parts() {
 }
 
 async fn given_up(server: &ScriptedServer) {
-    until(|| server.asked.lock().iter().any(|asked| asked.method == "DELETE" && asked.target.contains("uploadId=u"))).await;
+    until(|| server.asked.lock().iter().any(|asked| asked.method == "DELETE" && asked.target.contains("uploadId=u")))
+        .await;
 }
 
 async fn until(done: impl Fn() -> bool) {
@@ -146,7 +148,9 @@ async fn a_lost_answer_to_the_last_request_is_made_up_for_by_looking() {
             let head = asked.method == "HEAD";
             let end = asked.method == "POST" && asked.target.contains("uploadId");
             Some(match (head, end) {
-                (true, _) => http::Response::builder().header("Content-Length", found).body(Bytes::new().into()).unwrap(),
+                (true, _) => {
+                    http::Response::builder().header("Content-Length", found).body(Bytes::new().into()).unwrap()
+                }
                 (_, true) => answer(404, "<Error><Code>NoSuchUpload</Code></Error>"),
                 _ => s3(asked),
             })

@@ -17,7 +17,10 @@ fn an_answers_code_and_message_are_told_and_nothing_else_of_it() {
     let error = explained(denied);
     assert!(matches!(error, Error::PermissionDenied { .. }));
     let text = format!("{error} {error:?}");
-    assert!(text.contains("403 Forbidden: SignatureDoesNotMatch: It does not match.; check the layer's AUTH_KEY"), "{text}");
+    assert!(
+        text.contains("403 Forbidden: SignatureDoesNotMatch: It does not match.; check the layer's AUTH_KEY"),
+        "{text}"
+    );
     assert!(!text.contains("canary"), "{text}");
 }
 

@@ -16,7 +16,10 @@ fn the_examples_of_the_settings_are_understood() {
     let spaces = parsed("s3://nyc3.digitaloceanspaces.com/my-space/data?url-style=path");
     assert_eq!(spaces.endpoint_url(), "https://nyc3.digitaloceanspaces.com");
     let seed = parsed("s3://s3.server.hostname/bucket/prefix/to/layer");
-    assert_eq!((seed.prefix.as_ref(), seed.endpoint_url().as_str()), ("prefix/to/layer", "https://bucket.s3.server.hostname"));
+    assert_eq!(
+        (seed.prefix.as_ref(), seed.endpoint_url().as_str()),
+        ("prefix/to/layer", "https://bucket.s3.server.hostname")
+    );
 }
 
 #[test]
