@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -98,6 +98,13 @@ impl ServerOptions {
         // A server that never started has printed nothing.
         let _ = File::open(&self.log).and_then(|mut file| file.read_to_string(&mut text));
         text
+    }
+
+    /// Runs a verb of `gigapi` with the settings of this server, to its end.
+    pub fn run(&self, verb: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary()?);
+        command.args(verb).env("GIGAPI_ROOT", &self.root).envs(self.environment.iter().cloned());
+        Ok(command.stdin(Stdio::null()).output()?)
     }
 
     /// Starts the process without waiting for anything.

@@ -8,6 +8,7 @@
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
 //! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
 //! - `shared`: several processes around one catalog in Redis
+//! - `outage`: Redis, S3, networks and processes that fail while rows come in; repair by hand
 //! - `real_input`: public data, answers compared with another engine
 //! - `command_line`: the verbs of the binary
 //! - `deploy`: images, compose and Kubernetes manifests, linted and compared with the program
@@ -21,6 +22,7 @@ mod deploy;
 mod disks;
 mod harness;
 mod hostile;
+mod outage;
 mod reading;
 mod real_input;
 mod recovering;

@@ -63,7 +63,7 @@ impl Components {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let settings = settings.clone();
         let (opening_clock, opening_ids) = (Arc::clone(&clock), Arc::clone(&ids));
-        let shared: Option<Arc<dyn Catalog>> = match &settings.metadata.redis {
+        let shared: Option<Arc<RedisCatalog>> = match &settings.metadata.redis {
             None => None,
             Some(url) => {
                 let options = RedisOptions {
@@ -77,6 +77,7 @@ impl Components {
             }
         };
         let cache_settings = settings.mode.reads().then(|| settings.cache.clone());
+        let redis = shared.clone();
         // Both make folders and sync them, which may take seconds on a busy disk.
         let opened = tokio::task::spawn_blocking(move || {
             let layers = Layers::open(&settings.layers, opening_ids.as_ref())?;
@@ -90,6 +91,9 @@ impl Components {
         let mut this = Self::new(catalog, Arc::new(layers), clock, ids);
         if let Some(settings) = cache_settings.filter(|_| this.layers.any_remote()) {
             this.cache = ReadCache::open(&settings, this.ids.as_ref()).await?;
+        }
+        if let Some(redis) = &redis {
+            storage_metrics::register_redis(&this.metrics, redis);
         }
         if let Some(cache) = &this.cache {
             storage_metrics::register_cache(&this.metrics, cache);

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -38,6 +39,9 @@ const SECOND_QUERY_PORT: u16 = 7972;
 
 /// Descriptors beyond the connections: data files, segments and the catalog.
 const OPEN_FILES_WANTED: u64 = 8_192;
+
+/// How often a catalog that is away at the start is tried.
+const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a service could not start or go on.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -117,12 +121,15 @@ pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError
     let outcome = runtime.block_on(async {
         let signals = Signals::listen()?;
         let shutdown = Shutdown::new();
-        let components = Components::open_unclaimed(&settings).await?;
-        let listeners = listeners(&settings).await?;
-        let host = Host { settings, components, listeners, shutdown: shutdown.clone() };
+        let running = async {
+            let Some(components) = open_until(&settings, &shutdown).await? else { return Ok(ExitCode::SUCCESS) };
+            let listeners = listeners(&settings).await?;
+            let host = Host { settings, components, listeners, shutdown: shutdown.clone() };
+            run(host).await.map(|()| ExitCode::SUCCESS)
+        };
         tokio::select! {
-            ended = run(host) => ended.map(|()| ExitCode::SUCCESS),
-            signal = signals.drive(shutdown) => {
+            ended = running => ended,
+            signal = signals.drive(shutdown.clone()) => {
                 tracing::warn!(signal, "stopping at once; what is not in files is in the write-ahead log");
                 Ok(ExitCode::FAILURE)
             }
@@ -130,6 +137,29 @@ pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError
     });
     runtime.shutdown_background();
     outcome
+}
+
+/// Opens what the services share. A Redis that is away is waited for until the shutdown: a process that starts during
+/// an outage is there when it ends, and not only when a supervisor tries again.
+async fn open_until(settings: &Settings, shutdown: &Shutdown) -> crate::Result<Option<Components>> {
+    let mut told = String::new();
+    loop {
+        let error = match Components::open_unclaimed(settings).await {
+            Err(crate::Error::Catalog(error)) if settings.metadata.redis.is_some() && error.kind().is_transient() => {
+                error
+            }
+            opened => return opened.map(Some),
+        };
+        let reason = error.to_string();
+        if reason != told {
+            tracing::warn!(reason, "waiting for the catalog");
+            told = reason;
+        }
+        tokio::select! {
+            () = shutdown.begun() => return Ok(None),
+            () = tokio::time::sleep(CATALOG_INTERVAL) => {}
+        }
+    }
 }
 
 /// The port, and a second one where the seed's query examples go if nobody chose a port.

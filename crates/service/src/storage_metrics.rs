@@ -1,10 +1,11 @@
-//! What an operator sees of the layers in S3 and of the read cache.
+//! What an operator sees of the catalog in Redis, of the layers in S3 and of the read cache.
 //!
-//! The storage crate counts by itself and knows no metrics; the figures are read when somebody asks for them.
+//! These count by themselves and know no metrics; the figures are read when somebody asks for them.
 
 use std::fmt;
 use std::sync::Arc;
 
+use gigapi_catalog::RedisCatalog;
 use gigapi_storage::{CacheCounts, Layers, ReadCache, RequestCounts};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
@@ -27,6 +28,23 @@ pub(crate) fn register_layers(metrics: &Metrics, layers: &Layers) {
 pub(crate) fn register_cache(metrics: &Metrics, cache: &ReadCache) {
     let collector = CacheCollector { counts: Arc::clone(cache.counts()), bytes_max: cache.bytes_max() };
     metrics.register(|registry| registry.register_collector(Box::new(collector)));
+}
+
+/// Registers the round trips to Redis as `gigapi_catalog_round_trips`.
+pub(crate) fn register_redis(metrics: &Metrics, catalog: &Arc<RedisCatalog>) {
+    let collector = RedisCollector(Arc::clone(catalog));
+    metrics.register(|registry| registry.register_collector(Box::new(collector)));
+}
+
+#[derive(Debug)]
+struct RedisCollector(Arc<RedisCatalog>);
+
+impl Collector for RedisCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Commands and scripts sent to Redis";
+        let family = encoder.encode_descriptor("catalog_round_trips", help, None, MetricType::Counter)?;
+        ConstCounter::new(self.0.round_trips()).encode(family)
+    }
 }
 
 /// By the layers' names.

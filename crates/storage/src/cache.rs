@@ -134,9 +134,7 @@ impl ReadCache {
 
     /// The block, if it is in memory.
     fn in_memory(&self, key: &BlockKey) -> Option<Block> {
-        let found = self.blocks.memory().get(key)?.value().clone();
-        self.counts.add(&self.counts.memory_hits, 1);
-        Some(found)
+        Some(self.blocks.memory().get(key)?.value().clone())
     }
 
     /// The block, if it is anywhere here.

@@ -91,7 +91,9 @@ impl Layer {
         path: &object_store::path::Path,
         source: object_store::Error,
     ) -> Error {
-        Error::from_store(operation, &format!("layer {}", self.name), path.as_ref(), source)
+        let layer = format!("layer {}", self.name);
+        let what = if path.is_root() { layer.clone() } else { format!("{path} on {layer}") };
+        Error::from_store(operation, &layer, &what, source)
     }
 }
 

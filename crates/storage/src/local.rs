@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use gigapi_model::Ids;
 use object_store::local::LocalFileSystem;
@@ -107,6 +107,21 @@ impl fmt::Display for DurableLocalStore {
     }
 }
 
+/// All objects. At the root of a volume the file system keeps a folder of its own, which only root may read; a listing
+/// that wants it would fail.
+fn everything(reads: LocalFileSystem) -> BoxStream<'static, Result<ObjectMeta>> {
+    let top = {
+        let reads = reads.clone();
+        async move { reads.list_with_delimiter(None).await }
+    };
+    let below = move |top: ListResult| {
+        let folders = top.common_prefixes.into_iter().filter(|folder| folder.as_ref() != "lost+found");
+        let folders: Vec<_> = folders.map(|folder| reads.list(Some(&folder))).collect();
+        stream::iter(top.objects).map(Ok).chain(stream::iter(folders).flatten())
+    };
+    stream::once(top).map_ok(below).try_flatten().boxed()
+}
+
 #[async_trait]
 impl ObjectStore for DurableLocalStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
@@ -152,7 +167,7 @@ impl ObjectStore for DurableLocalStore {
                 let disk = Arc::clone(&disk);
                 async move {
                     let done = blocking(move || Ok(disk.delete_many(batch))).await;
-                    futures::stream::iter(done.unwrap_or_else(|error| vec![Err(error)]))
+                    stream::iter(done.unwrap_or_else(|error| vec![Err(error)]))
                 }
             })
             .flatten()
@@ -160,7 +175,11 @@ impl ObjectStore for DurableLocalStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.reads.list(prefix).try_filter(|meta| std::future::ready(!temporary::hides(&meta.location))).boxed()
+        let listed = match prefix {
+            Some(_) => self.reads.list(prefix),
+            None => everything(self.reads.clone()),
+        };
+        listed.try_filter(|meta| std::future::ready(!temporary::hides(&meta.location))).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

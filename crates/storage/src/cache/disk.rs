@@ -7,17 +7,18 @@
 use std::hash::Hash;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use foyer::{
     BlockEngineConfig, Code, DeviceBuilder, ErrorKind, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
-    HybridCachePolicy, LruConfig, PsyncIoEngineConfig, RecoverMode, Statistics, StorageFilter, StorageFilterCondition,
-    StorageFilterResult,
+    HybridCachePolicy, LruConfig, PsyncIoEngineConfig, RecoverMode, Spawner, Statistics, StorageFilter,
+    StorageFilterCondition, StorageFilterResult,
 };
 use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
@@ -99,6 +100,24 @@ impl Code for Block {
     }
 }
 
+/// Where the disk's part works, for as long as the process lives.
+///
+/// Foyer starts tasks while it holds a lock that a refused task takes when it goes. On a runtime that shuts down it
+/// would wait for itself, so it gets one that never does.
+fn workers() -> std::io::Result<Handle> {
+    static WORKERS: OnceLock<Runtime> = OnceLock::new();
+    if let Some(workers) = WORKERS.get() {
+        return Ok(workers.handle().clone());
+    }
+    let made = Builder::new_multi_thread().worker_threads(1).thread_name("read-cache").enable_all().build()?;
+    // Of two that came at once the second goes again, unused.
+    match WORKERS.set(made) {
+        Ok(()) => {}
+        Err(second) => second.shutdown_background(),
+    }
+    WORKERS.get().map(|workers| workers.handle().clone()).ok_or_else(|| std::io::Error::other("no runtime"))
+}
+
 /// Opens an empty cache in an empty folder.
 pub(super) async fn open(folder: &Path, bytes_max: u64, shape: Shape, room: Room) -> foyer::Result<Blocks> {
     let region = (bytes_max / REGIONS_MAX).clamp(shape.region_bytes as u64, REGION_BYTES_MAX);
@@ -120,6 +139,7 @@ pub(super) async fn open(folder: &Path, bytes_max: u64, shape: Shape, room: Room
         .with_io_engine_config(PsyncIoEngineConfig::new())
         .with_engine_config(engine)
         .with_recover_mode(RecoverMode::None)
+        .with_spawner(Spawner::from(workers().map_err(foyer::Error::io_error)?))
         .build()
         // It tells of recovering nothing.
         .with_subscriber(NoSubscriber::default())

@@ -28,7 +28,12 @@ pub(super) struct Reader {
     pub(super) path: Path,
     /// What the cache calls it.
     pub(super) object: Arc<str>,
+    /// Blocks that were brought for this very read: using them is no hit.
+    pub(super) brought: RangeInclusive<u32>,
 }
+
+/// No block.
+pub(super) const NOTHING: RangeInclusive<u32> = RangeInclusive::new(1, 0);
 
 impl Reader {
     fn shape(&self) -> Shape {
@@ -75,12 +80,16 @@ impl Reader {
     }
 
     /// What is known of the object once the blocks from `first` on were asked for: their answer tells its size.
-    pub(super) async fn meta_from(&self, blocks: RangeInclusive<u32>) -> Result<ObjectMeta> {
+    pub(super) async fn meta_from(&mut self, blocks: RangeInclusive<u32>) -> Result<ObjectMeta> {
         if let Some(known) = self.cache.known(&self.object) {
             return Ok(known);
         }
         let run: Vec<u32> = blocks.take(self.shape().run_blocks).collect();
-        let Err(error) = self.blocks(&run).await else { return self.meta().await };
+        let answer = self.blocks(&run).await;
+        if let (Some(first), Some(last)) = (run.first(), run.last()) {
+            self.brought = *first..=*last;
+        }
+        let Err(error) = answer else { return self.meta().await };
         // Where others bring the first of them, the request for the rest may have lain behind the object's end.
         match (self.cache.known(&self.object), run.as_slice()) {
             (Some(meta), [.., last]) if self.range_of(*last).start >= meta.size => return Ok(meta),
@@ -94,6 +103,8 @@ impl Reader {
     pub(super) async fn blocks(&self, indices: &[u32]) -> Result<Vec<Block>> {
         let mut found: Vec<Option<Block>> =
             indices.iter().map(|index| self.cache.in_memory(&self.key(*index))).collect();
+        let hits = indices.iter().zip(&found).filter(|(index, found)| found.is_some() && !self.brought.contains(index));
+        self.cache.counts.add(&self.cache.counts.memory_hits, hits.count() as u64);
         let missing: Vec<usize> = (0..found.len()).filter(|at| found[*at].is_none()).collect();
         if !missing.is_empty() {
             let claims = missing.iter().map(|at| self.cache.flights.claim(self.key(indices[*at])));

@@ -21,7 +21,7 @@ use object_store::{
 use super::ReadCache;
 use super::assembly::{Assembly, overlap};
 use super::disk::Block;
-use super::reader::Reader;
+use super::reader::{NOTHING, Reader};
 use crate::FilePath;
 
 /// How this store calls itself in errors.
@@ -46,8 +46,13 @@ impl CachedStore {
     /// A reader of the object, if it is a data file.
     fn reader(&self, path: &Path) -> Option<Reader> {
         FilePath::parse(path)?;
-        let object = format!("{}/{path}", self.layer).into();
-        Some(Reader { cache: Arc::clone(&self.cache), store: Arc::clone(&self.inner), path: path.clone(), object })
+        Some(Reader {
+            cache: Arc::clone(&self.cache),
+            store: Arc::clone(&self.inner),
+            path: path.clone(),
+            object: format!("{}/{path}", self.layer).into(),
+            brought: NOTHING,
+        })
     }
 }
 
@@ -64,7 +69,7 @@ fn is_plain(options: &GetOptions) -> bool {
 }
 
 impl Reader {
-    async fn get(self, range: Option<GetRange>) -> Result<GetResult> {
+    async fn get(mut self, range: Option<GetRange>) -> Result<GetResult> {
         let meta = match &range {
             Some(GetRange::Bounded(range)) => self.meta_from(self.blocks_of(range)).await?,
             Some(GetRange::Offset(start)) => self.meta_from(self.blocks_of(&(*start..start + 1))).await?,
@@ -101,7 +106,7 @@ impl Reader {
         Ok(GetResult { payload, range: 0..meta.size, meta, attributes: Attributes::default() })
     }
 
-    async fn get_ranges(self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    async fn get_ranges(mut self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let Some(first) = ranges.iter().min_by_key(|range| range.start) else { return Ok(Vec::new()) };
         let meta = self.meta_from(self.blocks_of(first)).await?;
         let clip = |range: &Range<u64>| self.clip(Some(&GetRange::Bounded(range.clone())), &meta);

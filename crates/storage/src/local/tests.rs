@@ -172,3 +172,13 @@ async fn a_delete_of_many_reports_each() {
     assert!(matches!(answers[1], Err(Error::NotFound { .. })));
     assert_eq!(store.syncs().count(), before + 1);
 }
+
+#[tokio::test]
+async fn the_file_systems_own_folder_is_not_listed() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    store.put_files(files(["x".to_owned(), "a/y".to_owned(), "lost+found/z".to_owned()])).await.unwrap();
+    let mut listed: Vec<_> = store.list(None).map_ok(|meta| meta.location.to_string()).try_collect().await.unwrap();
+    listed.sort_unstable();
+    assert_eq!(listed, ["a/y", "x"]);
+}
