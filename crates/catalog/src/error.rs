@@ -133,6 +133,12 @@ pub enum Error {
         /// What the store said.
         reason: String,
     },
+    /// The store cannot be used as it is set up, however often it is tried.
+    #[error("the catalog cannot be used: {reason}")]
+    Unusable {
+        /// Why, and what to change.
+        reason: String,
+    },
     /// Stored records cannot be read.
     #[error("the catalog's records are damaged: {reason}")]
     Corrupt {
@@ -157,7 +163,7 @@ impl Error {
             | Self::Superseded { .. } => ErrorKind::Conflict,
             Self::Gap { .. } | Self::Malformed { .. } => ErrorKind::Internal,
             Self::Dropped { .. } | Self::UnknownTable { .. } | Self::NoSuchTable { .. } => ErrorKind::NotFound,
-            Self::Definition(_) | Self::LimitReached { .. } => ErrorKind::Invalid,
+            Self::Definition(_) | Self::LimitReached { .. } | Self::Unusable { .. } => ErrorKind::Invalid,
             Self::Unavailable { .. } | Self::Recovering { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
         }

@@ -66,9 +66,9 @@ impl Connection {
     pub(super) async fn open(url: &str, options: &RedisOptions) -> Result<Self> {
         let nodes: Vec<&str> = url.split(',').map(str::trim).filter(|node| !node.is_empty()).collect();
         let link = match nodes.as_slice() {
-            [] => return Err(Error::Unavailable { reason: "its URL is empty; give redis://host:port".to_owned() }),
+            [] => return Err(Error::Unusable { reason: "its URL is empty; give redis://host:port".to_owned() }),
             [one] => {
-                let client = Client::open(*one).map_err(unavailable)?;
+                let client = Client::open(*one).map_err(|error| unreachable(&error, "its URL"))?;
                 // Without user and password, which the URL may hold.
                 let address = client.get_connection_info().addr().to_string();
                 let config = ConnectionManagerConfig::new()
@@ -84,7 +84,7 @@ impl Connection {
                     .connection_timeout(options.connection_timeout)
                     .retries(3)
                     .build()
-                    .map_err(unavailable)?;
+                    .map_err(|error| unreachable(&error, "its URLs"))?;
                 let connected = client.get_async_connection().await;
                 Link::Cluster(connected.map_err(|error| unreachable(&error, "the cluster's nodes"))?)
             }
@@ -139,7 +139,7 @@ impl Connection {
         {
             let found = self.setting(setting).await?;
             if found.iter().any(|value| value != wanted) {
-                return Err(Error::Unavailable {
+                return Err(Error::Unusable {
                     reason: format!(
                         "Redis has {setting} {}, which may lose acknowledged changes; run CONFIG SET {setting} {wanted} and put it into redis.conf, or accept the loss with GIGAPI_METADATA_UNSAFE=true",
                         found.join(", ")
@@ -158,7 +158,7 @@ impl Connection {
         let mut values = Vec::new();
         collect_setting(&answer, name, &mut values);
         if values.is_empty() {
-            return Err(Error::Unavailable {
+            return Err(Error::Unusable {
                 reason: format!(
                     "Redis does not tell its {name}; allow the user CONFIG GET, or accept the risk with GIGAPI_METADATA_UNSAFE=true"
                 ),
@@ -194,11 +194,21 @@ fn collect_setting(answer: &redis::Value, name: &str, values: &mut Vec<String>) 
     }
 }
 
-/// No connection could be made.
+/// No connection could be made: because nobody is there yet, or because whoever is there refuses.
 fn unreachable(error: &RedisError, address: &str) -> Error {
-    Error::Unavailable {
-        reason: format!("Redis at {address}: {error}; start it, or correct the address, user or password in its URL"),
-    }
+    let reason = format!("Redis at {address}: {error}; start it, or correct the address, user or password in its URL");
+    let is_away = match error.kind() {
+        ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => true,
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::BusyLoading
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::TryAgain
+        ),
+        _ => false,
+    };
+    if is_away { Error::Unavailable { reason } } else { Error::Unusable { reason } }
 }
 
 /// Everything that Redis says is "not now": the change may or may not have been made.

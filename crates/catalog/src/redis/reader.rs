@@ -61,11 +61,16 @@ impl RedisReader {
     /// Spares the next queries the wait for a server that does not answer.
     fn note(&self, error: &Error) {
         if matches!(error, Error::Unavailable { .. }) {
-            *self.catalog.0.unreachable_until.lock() = Some(Instant::now() + PAUSE);
+            let (mut until, now) = (self.catalog.0.unreachable_until.lock(), Instant::now());
+            // An error that only says that the pause lasts must not prolong it.
+            if until.is_none_or(|until| now >= until) {
+                *until = Some(now + PAUSE);
+            }
         }
     }
 
-    async fn names(&self) -> Result<Arc<Names>> {
+    /// The names, and why they may be old.
+    async fn names(&self) -> Result<(Arc<Names>, Option<Error>)> {
         let asked = match self.reachable() {
             Ok(()) => self.catalog.names_since(self.since).await,
             Err(error) => Err(error),
@@ -73,11 +78,11 @@ impl RedisReader {
         match asked {
             Err(error) if is_bearable(&error) => {
                 self.note(&error);
-                let (names, age) = self.catalog.names_stale().ok_or(error)?;
+                let Some((names, age)) = self.catalog.names_stale() else { return Err(error) };
                 self.is_stale(age);
-                Ok(names)
+                Ok((names, Some(error)))
             }
-            other => other,
+            other => other.map(|names| (names, None)),
         }
     }
 
@@ -148,11 +153,11 @@ fn find(names: &Names, database: &DatabaseName, table: &TableName) -> Option<Tab
 #[async_trait]
 impl Reader for RedisReader {
     async fn databases(&self) -> Result<Vec<DatabaseName>> {
-        Ok(self.names().await?.keys().cloned().collect())
+        Ok(self.names().await?.0.keys().cloned().collect())
     }
 
     async fn tables(&self, database: &DatabaseName) -> Result<Vec<Arc<TableDef>>> {
-        let names = self.names().await?;
+        let (names, _) = self.names().await?;
         let ids: Vec<TableId> = names.get(database).into_iter().flat_map(|tables| tables.values().copied()).collect();
         let heads = ids.into_iter().map(|id| async move { Ok::<_, Error>((id, self.head(id).await?)) });
         let heads: Vec<_> = heads.collect();
@@ -181,9 +186,12 @@ impl Reader for RedisReader {
         {
             return Ok(Some(found));
         }
-        match find(self.names().await?.as_ref(), database, table) {
-            Some(id) => self.definition(id).await,
-            None => Ok(None),
+        let (names, why_old) = self.names().await?;
+        match (find(&names, database, table), why_old) {
+            (Some(id), _) => self.definition(id).await,
+            // It may have been made since.
+            (None, Some(reason)) => Err(reason),
+            (None, None) => Ok(None),
         }
     }
 
