@@ -220,6 +220,17 @@ async fn an_epoch_that_files_remember_does_not_begin_again() {
     assert_eq!(world.live_rows(table.id).await, [1, 2]);
 }
 
+#[tokio::test]
+async fn a_rebuild_gives_way_to_a_later_one_though_its_closing_was_lost() {
+    let world = World::new().await;
+    let owner = world.catalog.epochs().await.unwrap().catalog;
+    let first = begin(world.catalog.as_ref(), &world.layers, owner, 0).await.unwrap();
+    // Another one took the next epoch, and the catalog that it closed is not the one that is here now.
+    let second = epoch::take(world.layers.first(), owner, first).await.unwrap();
+    let done = restore(world.catalog.as_ref(), &world.layers, owner, first).await.unwrap();
+    assert!(matches!(done, Done::Outdated { seen } if seen == second));
+}
+
 #[test]
 fn a_catalog_that_tells_nothing_was_founded_before() {
     assert_eq!(known_epoch(&Standing::Unfounded), 1);
