@@ -81,8 +81,7 @@ pub(crate) const FOCI: &[(&str, Focus)] = &[
 pub(crate) struct Case {
     pub(crate) removed: &'static [Protection],
     pub(crate) focus: Focus,
-    /// Any of these.
-    pub(crate) expected: &'static [Kind],
+    pub(crate) expected: Kind,
     pub(crate) writers: usize,
 }
 
@@ -92,63 +91,62 @@ impl Case {
     }
 }
 
-const fn case(removed: &'static [Protection], focus: Focus, expected: &'static [Kind]) -> Case {
+const fn case(removed: &'static [Protection], focus: Focus, expected: Kind) -> Case {
     Case { removed, focus, expected, writers: WRITERS }
 }
 
 pub(crate) const CASES: &[Case] = &[
     // An older token can change nothing, whatever that comes to.
-    case(&[WriterFence], CRASHING, &[Kind::Fence]),
-    case(&[Lease], PLAIN, &[Kind::Fence]),
+    case(&[WriterFence], CRASHING, Kind::Fence),
+    case(&[Lease], PLAIN, Kind::Fence),
     // What it comes to. A commit of an older epoch carries its writer's older epoch too; the catalog checks both.
-    case(&[CatalogEpoch, WriterFence], LOSING, &[Kind::Unrebuildable]),
-    case(&[Watermark], PLAIN, &[Kind::Doubled]),
-    case(&[Lease], DELETING, &[Kind::Missing]),
+    case(&[CatalogEpoch, WriterFence], LOSING, Kind::Unrebuildable),
+    case(&[Watermark], PLAIN, Kind::Doubled),
+    case(&[Lease], DELETING, Kind::Missing),
     // Inputs that are no longer live have no claim either.
-    case(&[Lease, Inputs], PLAIN, &[Kind::Doubled]),
-    case(&[Between], PLAIN, &[Kind::Order]),
-    case(&[FileAge], DELETING, &[Kind::Missing]),
-    // An interval that was cut too early meets a gap, which the watermark tells.
-    case(&[OneInterval, Watermark], PLAIN, &[Kind::Lost]),
-    case(&[Sequences], FAILING, &[Kind::Lost]),
-    case(&[TruncatePerTable], PLAIN, &[Kind::Lost]),
-    case(&[DefineFirst], PLAIN, &[Kind::Meaning]),
-    case(&[DefinitionsKept], LOSING, &[Kind::Meaning]),
-    case(&[DefinitionsKept], LOSING, &[Kind::Stranded]),
+    case(&[Lease, Inputs], DELETING, Kind::Doubled),
+    case(&[Between], PLAIN, Kind::Order),
+    case(&[FileAge], DELETING, Kind::Missing),
+    case(&[OneInterval], PLAIN, Kind::Lost),
+    case(&[Sequences], FAILING, Kind::Lost),
+    case(&[TruncatePerTable], PLAIN, Kind::Lost),
+    case(&[DefineFirst], PLAIN, Kind::Meaning),
+    case(&[DefinitionsKept], LOSING, Kind::Meaning),
+    case(&[DefinitionsKept], LOSING, Kind::Stranded),
     // Where definitions are kept, a footer says nothing new.
-    case(&[FooterDefinitions, DefinitionsKept], FAILING, &[Kind::Meaning]).alone(),
+    case(&[FooterDefinitions, DefinitionsKept], FAILING, Kind::Meaning).alone(),
     // What lies on a layer need not be adopted. Where nothing does, one writer brings its own back.
-    case(&[Adopt, DefinitionsKept], PLAIN, &[Kind::Meaning]).alone(),
-    case(&[SourceStays], PLAIN, &[Kind::Missing]),
-    case(&[MoveForward], RENEWING, &[Kind::Missing]),
-    case(&[Grace], READING, &[Kind::Vanished]),
-    case(&[GraveCheckpoint], DELETING, &[Kind::Unrebuildable]),
-    case(&[OrphanAge], DELETING, &[Kind::Missing]),
+    case(&[Adopt, DefinitionsKept], PLAIN, Kind::Meaning).alone(),
+    case(&[SourceStays], PLAIN, Kind::Missing),
+    case(&[MoveForward], RENEWING, Kind::Missing),
+    case(&[Grace], READING, Kind::Vanished),
+    case(&[GraveCheckpoint], DELETING, Kind::Unrebuildable),
+    case(&[OrphanAge], DELETING, Kind::Missing),
     // A file that is copied to a later layer is old by its id and claimed.
-    case(&[OrphanModified, OrphanNotClaimed], DELETING, &[Kind::Missing]),
-    case(&[OrphanNotBuried], DELETING, &[Kind::Unrebuildable]),
-    case(&[OrphanEpochAge], READING, &[Kind::Vanished]),
-    case(&[LookAgain], DELETING, &[Kind::Unrebuildable]),
-    case(&[Tombstone], PLAIN, &[Kind::Returned]),
-    case(&[TombstoneFirst], PLAIN, &[Kind::Returned]),
-    case(&[ProcessesRemember], PLAIN, &[Kind::Lost]),
-    case(&[WorkWaits], STALLING, &[Kind::Lost]),
-    case(&[DeletionWaits], DELETING, &[Kind::Unrebuildable]),
-    case(&[DefinitionsWait], PLAIN, &[Kind::Unrebuildable]),
-    case(&[CheckpointsWait], ROLLING, &[Kind::Unrebuildable]),
-    case(&[Base], PLAIN, &[Kind::Unrebuildable]),
-    case(&[OneMoment], PLAIN, &[Kind::Doubled]),
-    case(&[NewEpoch], RACING, &[Kind::Lost]),
-    case(&[ExclusiveEpoch], RACING, &[Kind::Lost]),
-    case(&[LatestEpoch], LOSING, &[Kind::Lost]),
-    case(&[Closing], PLAIN, &[Kind::Lost]),
-    case(&[CheckpointsFirst], ROLLING, &[Kind::Unrebuildable]),
+    case(&[OrphanModified, OrphanNotClaimed], DELETING, Kind::Missing),
+    case(&[OrphanNotBuried], DELETING, Kind::Unrebuildable),
+    case(&[OrphanEpochAge], READING, Kind::Vanished),
+    case(&[LookAgain], DELETING, Kind::Unrebuildable),
+    case(&[Tombstone], PLAIN, Kind::Returned),
+    case(&[TombstoneFirst], PLAIN, Kind::Returned),
+    case(&[ProcessesRemember], PLAIN, Kind::Lost),
+    case(&[WorkWaits], STALLING, Kind::Lost),
+    case(&[DeletionWaits], DELETING, Kind::Unrebuildable),
+    case(&[DefinitionsWait], PLAIN, Kind::Unrebuildable),
+    case(&[CheckpointsWait], ROLLING, Kind::Unrebuildable),
+    case(&[Base], PLAIN, Kind::Unrebuildable),
+    case(&[OneMoment], PLAIN, Kind::Doubled),
+    case(&[NewEpoch], RACING, Kind::Lost),
+    case(&[ExclusiveEpoch], RACING, Kind::Lost),
+    case(&[LatestEpoch], LOSING, Kind::Lost),
+    case(&[Closing], PLAIN, Kind::Lost),
+    case(&[CheckpointsFirst], ROLLING, Kind::Unrebuildable),
     // Beyond the checkpoint's watermarks a late file of an older epoch holds acknowledged rows like any other, so it
     // does harm only where no checkpoint is used.
-    case(&[EpochFilter, Base], PLAIN, &[Kind::Unrebuildable]),
+    case(&[EpochFilter, Base], PLAIN, Kind::Unrebuildable),
     // The copy on the earlier layer is buried, and whoever deletes it looks again.
-    case(&[LaterLayer, LookAgain], PLAIN, &[Kind::Vanished]),
+    case(&[LaterLayer, LookAgain], PLAIN, Kind::Vanished),
     // A merge is opened up only while its inputs are there, so a cover that is exact finds their rows without it.
-    case(&[Proven, ExactCover], FAILING, &[Kind::Lost]),
-    case(&[ExactCover], FAILING, &[Kind::Lost]),
+    case(&[Proven, ExactCover], FAILING, Kind::Lost),
+    case(&[ExactCover], FAILING, Kind::Lost),
 ];

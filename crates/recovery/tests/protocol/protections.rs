@@ -40,7 +40,7 @@ protections! {
     DefineFirst,
     /// A definition lies on a layer before a row relies on it.
     DefinitionsKept,
-    /// A log's definitions are adopted when it is opened.
+    /// A log's definitions are adopted when it is opened, and after a rebuild.
     Adopt,
 
     // Kept by workers.

@@ -122,7 +122,7 @@ pub(crate) struct World {
     pub(crate) owner: CatalogId,
     /// The catalog is lost or rolled back, and everybody knows.
     pub(crate) recovering: bool,
-    /// The latest epoch under which anybody saw it.
+    /// The latest epoch under which anybody saw the catalog.
     pub(crate) served: u64,
     pub(crate) writers: Vec<Writer>,
     /// Commits of processes that are gone, still on their way.
@@ -154,7 +154,7 @@ pub(crate) struct World {
     pub(crate) events: Events,
     /// Whether the own planner is used, which gives files no order.
     pub(crate) unordered: bool,
-    /// Whether fences are checked by themselves.
+    /// Whether a change by somebody who was superseded is a violation by itself, whatever it comes to.
     pub(crate) fences_checked: bool,
     pub(crate) trace: Option<Vec<String>>,
 }
@@ -282,7 +282,7 @@ impl World {
         self.check()
     }
 
-    /// The next step. A rebuild is awaited by many, so it goes on sooner than anything else.
+    /// The next step, by chance and weight.
     fn choose(&mut self) -> Step {
         let extra: u64 = self.focus.iter().map(|(_, weight)| weight).sum();
         let all: u64 = WEIGHTS.iter().map(|(_, weight)| weight).sum::<u64>() + extra;
