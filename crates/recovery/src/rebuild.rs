@@ -14,6 +14,9 @@ use gigapi_storage::Layers;
 
 use crate::{Error, Result, epoch, plan, survey, write_checkpoints};
 
+/// The epoch in which a catalog is founded, for which no marker is taken.
+const FIRST_EPOCH: u64 = 1;
+
 /// How often whoever rebuilds lets others know that it does.
 const HEARD_EVERY: Duration = Duration::from_secs(15);
 
@@ -51,7 +54,6 @@ pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildRe
         };
         match done {
             Done::Restored(report) => break report,
-            // Something on the layers is of a later epoch than any that was taken: a marker is gone.
             Done::Outdated { seen } => epoch = begin(catalog, layers, owner, seen).await?,
         }
     };
@@ -61,11 +63,7 @@ pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildRe
 
 /// Takes an epoch above all that are known and closes the catalog for the older ones.
 async fn begin(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, seen: u64) -> Result<u64> {
-    let known = match catalog.standing().await? {
-        Standing::Serving(epochs) => epochs.epoch,
-        Standing::Rebuilding { epoch, .. } => epoch,
-        Standing::Unfounded | Standing::Lost { .. } | Standing::Foreign { .. } => 0,
-    };
+    let known = known_epoch(&catalog.standing().await?);
     let mut seen = seen.max(known).max(epoch::highest(layers).await?);
     loop {
         let epoch = epoch::take(layers.first(), owner, seen).await?;
@@ -74,6 +72,16 @@ async fn begin(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, seen: u
             Err(gigapi_catalog::Error::StaleEpoch { current, .. }) => seen = current.max(epoch),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// The highest epoch that the catalog may have had. One that tells nothing may have been founded and lost again, with
+/// writers and claims that go on knowing their first epoch.
+fn known_epoch(standing: &Standing) -> u64 {
+    match standing {
+        Standing::Serving(epochs) => epochs.epoch,
+        Standing::Rebuilding { epoch, .. } => *epoch,
+        Standing::Unfounded | Standing::Lost { .. } | Standing::Foreign { .. } => FIRST_EPOCH,
     }
 }
 
@@ -98,10 +106,12 @@ enum Done {
 /// Looks, plans and restores under an epoch that was begun.
 async fn restore(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, epoch: u64) -> Result<Done> {
     let sighting = survey::look(layers, owner).await?;
-    let (seen, foreign, survey) = (sighting.epoch, sighting.foreign, sighting.survey);
-    if seen > epoch {
-        return Ok(Done::Outdated { seen });
+    // Whoever took a later epoch may write checkpoints under it, even if the catalog that it closed was lost again. And
+    // what is of this epoch already comes from somebody else, whose marker is gone.
+    if sighting.taken > epoch || sighting.remembered >= epoch {
+        return Ok(Done::Outdated { seen: sighting.taken.max(sighting.remembered) });
     }
+    let (foreign, survey) = (sighting.foreign, sighting.survey);
     let planned = tokio::task::spawn_blocking(move || plan(&survey)).await;
     let planned = planned.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
     let tables: Vec<TableExport> = planned.tables.into_iter().map(|table| TableExport { epoch, ..table }).collect();

@@ -21,8 +21,10 @@ const READS_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Sighting {
     pub(crate) survey: Survey,
-    /// The highest epoch that anything on the layers knows.
-    pub(crate) epoch: u64,
+    /// The highest epoch that a data file or a checkpoint remembers; 0 if there is none.
+    pub(crate) remembered: u64,
+    /// The highest epoch that a rebuild has taken.
+    pub(crate) taken: u64,
     /// Parquet objects that are not this catalog's.
     pub(crate) foreign: usize,
 }
@@ -53,7 +55,7 @@ pub(crate) async fn look(layers: &Layers, catalog: CatalogId) -> Result<Sighting
             }
         }
     }
-    let mut sighting = Sighting { survey, epoch: epoch::highest(layers).await?, foreign: 0 };
+    let mut sighting = Sighting { survey, remembered: 0, taken: epoch::highest(layers).await?, foreign: 0 };
     sighting.read_all(unknown.into_values().collect(), catalog).await?;
     sighting.check_names(layers).await?;
     Ok(sighting)
@@ -93,7 +95,7 @@ impl Sighting {
         while let Some(read) = reads.try_next().await? {
             match read {
                 Read::Ours(found) => {
-                    self.epoch = self.epoch.max(found.facts.catalog_epoch);
+                    self.remembered = self.remembered.max(found.facts.catalog_epoch);
                     self.survey.found.push(*found);
                 }
                 Read::Foreign => self.foreign += 1,
@@ -114,7 +116,7 @@ impl Sighting {
         let known: HashSet<TableId> = self.survey.found.iter().map(|found| found.table.id).collect();
         for layer in layers.iter() {
             for name in names(layer).await? {
-                self.epoch = self.epoch.max(name.epoch);
+                self.remembered = self.remembered.max(name.epoch);
                 if !self.knows(&known, name) {
                     return Err(Error::TableLost { table: name.table, checkpoint: name });
                 }

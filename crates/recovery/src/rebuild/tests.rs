@@ -204,6 +204,40 @@ async fn a_rebuild_beside_a_running_one_supersedes_it() {
 }
 
 #[tokio::test]
+async fn an_epoch_that_files_remember_does_not_begin_again() {
+    let mut world = World::new().await;
+    let table = world.table("cpu").await;
+    let log = world.open_log(1).await;
+    world.flush(&table, &log, (1, 1), &[&[1]]).await;
+    world.lose_catalog();
+    assert_eq!(rebuild(world.catalog.as_ref(), &world.layers).await.unwrap().epoch, 2);
+    let log = world.open_log(1).await;
+    world.flush(&table, &log, (2, 2), &[&[2]]).await;
+    let marker = gigapi_storage::own_path(["epochs", "2.json"]);
+    world.layers.first().store.delete(&marker).await.unwrap();
+    world.lose_catalog();
+    assert_eq!(rebuild(world.catalog.as_ref(), &world.layers).await.unwrap().epoch, 3);
+    assert_eq!(world.live_rows(table.id).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_rebuild_gives_way_to_a_later_one_though_its_closing_was_lost() {
+    let world = World::new().await;
+    let owner = world.catalog.epochs().await.unwrap().catalog;
+    let first = begin(world.catalog.as_ref(), &world.layers, owner, 0).await.unwrap();
+    // Another one took the next epoch, and the catalog that it closed is not the one that is here now.
+    let second = epoch::take(world.layers.first(), owner, first).await.unwrap();
+    let done = restore(world.catalog.as_ref(), &world.layers, owner, first).await.unwrap();
+    assert!(matches!(done, Done::Outdated { seen } if seen == second));
+}
+
+#[test]
+fn a_catalog_that_tells_nothing_was_founded_before() {
+    assert_eq!(known_epoch(&Standing::Unfounded), 1);
+    assert_eq!(known_epoch(&Standing::Lost { reason: "it was emptied".to_owned() }), 1);
+}
+
+#[tokio::test]
 async fn layers_without_a_marker_are_not_rebuilt_from() {
     let unmarked = World::new().await;
     let marker = gigapi_storage::own_path(["catalog.json"]);

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Returned,
     /// A rebuild is refused.
     Unrebuildable,
+    /// The product's plan and the model's own differ.
+    Disagreement,
 }
 
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use gigapi_model::{Clock, FileId, TableId};
 use gigapi_recovery::is_deletable;
 
 use crate::check::Violation;
+use crate::events::Event;
 use crate::layers::{Place, layer_of};
 use crate::protections::Protection;
 use crate::random::short;
@@ -30,8 +31,9 @@ fn place_of(grave: &Grave) -> Place {
 }
 
 impl World {
+    /// Whether lists are made and looked through again: a catalog that is being rebuilt tells nothing.
     fn may_delete(&self) -> bool {
-        !self.recovering || !self.holds(Protection::DeletionWaits)
+        self.store.rebuilding().is_none() && (!self.recovering || !self.holds(Protection::DeletionWaits))
     }
 
     /// Graves that may go, by the product's own rule.
@@ -79,7 +81,7 @@ impl World {
     }
 
     fn is_buried(&self, place: Place) -> bool {
-        self.holds(Protection::OrphanNotBuried) && self.store.all_graves().iter().any(|grave| place_of(grave) == place)
+        self.holds(Protection::OrphanNotBuried) && self.store.graveyard().iter().any(|grave| place_of(grave) == place)
     }
 
     pub(crate) fn list_orphans(&mut self) {
@@ -123,7 +125,7 @@ impl World {
         let existed = self.layers.objects.remove(&place).is_some();
         if existed {
             let why = if of_graves { "buried" } else { "orphaned" };
-            self.count(if of_graves { "a buried file is deleted" } else { "an orphan is deleted" });
+            self.count(if of_graves { Event::BuriedDeleted } else { Event::OrphanDeleted });
             self.note(|| format!("{why} file {} on layer {} is deleted", short(place.1.uuid()), place.0));
             return self.check_rebuildable();
         }

@@ -12,6 +12,7 @@ use gigapi_storage::{FileFacts, Origin};
 use uuid::Uuid;
 
 use crate::check::{Kind, Violation};
+use crate::events::Event;
 use crate::layers::{HOT, Object, Row, layer_name};
 use crate::protections::Protection;
 use crate::random::short;
@@ -45,7 +46,8 @@ impl Prepared {
 /// The exact range of the rows' times; the rows are not none.
 pub(crate) fn time_of(rows: &[Row]) -> TimeRange {
     let times = || rows.iter().map(|row| row.at);
-    TimeRange::new(times().min().unwrap(), times().max().unwrap())
+    let (min, max) = (times().min().expect("rows"), times().max().expect("rows"));
+    TimeRange::new(min, max)
 }
 
 pub(crate) fn bucket_of(rows: &[Row]) -> Bucket {
@@ -108,6 +110,9 @@ impl World {
         if self.recovering && self.holds(Protection::WorkWaits) {
             return;
         }
+        if self.writers[of].catalog_epoch != self.store.epochs().epoch {
+            self.reopen(of);
+        }
         let Some(session) = &self.writers[of].session else { return };
         let flush = &session.flushes[index];
         let table = flush.table;
@@ -129,7 +134,7 @@ impl World {
         let mut hours: Vec<Vec<Row>> = vec![Vec::new(); 2];
         flush.rows.iter().for_each(|row| hours[usize::from(row.hour)].push(*row));
         hours.retain(|rows| !rows.is_empty());
-        let parts = u32::try_from(hours.len()).unwrap();
+        let parts = u32::try_from(hours.len()).expect("few parts");
         let objects = (0..parts).zip(hours).map(|(part, rows)| {
             let origin = Origin::Flush { writer: writer.id, writer_epoch, lo: flush.lo, hi: flush.hi, part, parts };
             let bucket = bucket_of(&rows);
@@ -155,7 +160,7 @@ impl World {
     /// The table was dropped: its rows go.
     fn discard(&mut self, of: usize, index: usize) {
         self.release(of, index);
-        self.count("rows of a dropped table go");
+        self.count(Event::RowsGone);
         self.note(|| format!("writer {of} lets rows of a dropped table go"));
     }
 
@@ -181,13 +186,13 @@ impl World {
         let answer = self.send(prepared.commit.clone())?;
         if self.random.chance(8) {
             self.note(|| format!("the answer to writer {of} is lost"));
-            self.count("an answer is lost");
+            self.count(Event::AnswerLost);
             return Ok(());
         }
         match answer {
             Ok(CommitOutcome::Committed { .. } | CommitOutcome::AlreadyCommitted { .. }) => self.release(of, index),
             Err(Error::PartlyCommitted { watermark, .. }) => {
-                self.count("an interval is cut again");
+                self.count(Event::CutAgain);
                 self.recut(of, index, watermark);
             }
             Err(Error::Dropped { .. }) => self.discard(of, index),
@@ -225,7 +230,7 @@ impl World {
         let before = self.made.len();
         self.send(commit)?.ok();
         if self.made.len() > before {
-            self.count("a late commit is made");
+            self.count(Event::LateCommit);
         }
         Ok(())
     }
@@ -264,7 +269,7 @@ impl World {
         self.note(|| format!("commit of {lo}..={hi}: {answer:?}"));
         if matches!(answer, Ok(CommitOutcome::Committed { .. })) {
             self.made.insert(commit.id);
-            self.count("an interval is committed");
+            self.count(Event::Flushed);
             if self.fences_checked && !is_current && !is_repeated && !self.recovering {
                 return Err(Violation::new(Kind::Fence, format!("{commit:?} was made")));
             }
@@ -275,7 +280,7 @@ impl World {
     /// Adds files under the name of a writer that has nothing else to say.
     pub(crate) fn add_unasked(&mut self, commit: Commit) -> gigapi_catalog::Result<CommitOutcome> {
         let writer = WriterId::from_uuid(self.ids.random());
-        let epoch = self.store.open_writer(writer).epoch;
+        let epoch = self.store.open_writer(writer)?.epoch;
         let change = Change { removed: Vec::new(), ..commit.change };
         let (actor, catalog_epoch) = (Actor::Writer { writer, epoch, lo: 1, hi: 1 }, self.store.epochs().epoch);
         self.store.commit(Commit { actor, change, catalog_epoch, id: CommitId::from_uuid(Uuid::nil()), ..commit })
@@ -284,7 +289,7 @@ impl World {
 
 /// A file that holds these rows.
 pub(crate) fn data_file(id: FileId, level: Level, layer: usize, rows: &[Row], sequence: SequenceRange) -> DataFile {
-    let count = u64::try_from(rows.len()).unwrap();
+    let count = u64::try_from(rows.len()).expect("few rows");
     DataFile {
         id,
         level,

@@ -65,11 +65,11 @@ pub(crate) struct Layers {
 }
 
 pub(crate) fn layer_name(layer: usize) -> LayerName {
-    LayerName::new(NAMES[layer]).unwrap()
+    LayerName::new(NAMES[layer]).expect("a layer's name")
 }
 
 pub(crate) fn layer_of(name: &LayerName) -> usize {
-    NAMES.iter().position(|known| *known == name.as_str()).unwrap()
+    NAMES.iter().position(|known| *known == name.as_str()).expect("one of ours")
 }
 
 /// Where a live file lies.
@@ -114,11 +114,11 @@ impl Layers {
         self.checkpoints.iter().map(|(name, export)| (name.table, export)).collect()
     }
 
-    /// The highest epoch that anything on the layers knows.
-    pub(crate) fn highest_epoch(&self) -> u64 {
+    /// The highest epoch that a data file or a checkpoint remembers.
+    pub(crate) fn remembered_epoch(&self) -> u64 {
         let of_objects = self.objects.values().map(|object| object.facts.catalog_epoch);
         let of_checkpoints = self.checkpoints.keys().map(|name| name.epoch);
-        of_objects.chain(of_checkpoints).chain(self.epochs.iter().copied()).max().unwrap_or(0)
+        of_objects.chain(of_checkpoints).max().unwrap_or(0)
     }
 
     /// What a rebuild finds.

@@ -184,7 +184,7 @@ impl Table<'_> {
         let of_base = self.base.map(|base| (base.epoch, &base.table));
         let of_found = self.found.iter().map(|found| (found.facts.catalog_epoch, &found.table));
         let latest = of_base.into_iter().chain(of_found).max_by_key(|(epoch, table)| (*epoch, table.revision));
-        latest.unwrap().1.clone()
+        latest.expect("a table has a base or a file").1.clone()
     }
 
     fn file(&self, file: FileId, before: u64, survey: &Survey) -> Option<NewFile> {

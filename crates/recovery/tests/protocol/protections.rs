@@ -1,8 +1,18 @@
 //! What keeps rows safe, one name for each rule, so that a history can be run without it.
 
-/// A rule of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protection {
+macro_rules! protections {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A rule of the protocol.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Protection {
+            $($(#[$doc])* $name,)*
+        }
+
+        pub(crate) const ALL: &[Protection] = &[$(Protection::$name,)*];
+    };
+}
+
+protections! {
     // Judged by the catalog at every commit.
     /// A commit carries the catalog's epoch.
     CatalogEpoch,
@@ -30,7 +40,7 @@ pub(crate) enum Protection {
     DefineFirst,
     /// A definition lies on a layer before a row relies on it.
     DefinitionsKept,
-    /// A log's definitions are adopted when it is opened.
+    /// A log's definitions are adopted when it is opened, and after a rebuild.
     Adopt,
 
     // Kept by workers.
@@ -84,8 +94,10 @@ pub(crate) enum Protection {
     NewEpoch,
     /// An epoch's number is taken by one rebuild.
     ExclusiveEpoch,
-    /// A rebuild announces its epoch to the catalog before it looks, and the catalog opens under no other.
-    Reservation,
+    /// A rebuild that finds a later epoch taken begins again above it.
+    LatestEpoch,
+    /// A rebuild closes the catalog before it looks at the layers.
+    Closing,
     /// Checkpoints of the new epoch are written before the catalog opens.
     CheckpointsFirst,
     /// Files of epochs before the checkpoint's are out, unless it names them.

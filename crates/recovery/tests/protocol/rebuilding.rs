@@ -1,195 +1,76 @@
-//! Checkpoints, drops, losses of the catalog, and rebuilding it.
+//! Rebuilding a lost catalog, in the order of the product's own: take an epoch, close the catalog, look and plan, write
+//! checkpoints, restore.
 //!
 //! A rebuild is as many steps as it has writes; two may run at once, and one may sleep for long between two steps.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use gigapi_catalog::{Error, Restore, TableExport, TableState};
-use gigapi_model::{TableDef, TableId};
-use gigapi_recovery::{CatalogView, CheckpointName, Condition, LayersView, RebuildPlan, detect, plan};
+use gigapi_catalog::{Error, Restore, TableExport};
+use gigapi_model::{FileId, NewFile, TableDef, TableId, WriterId};
+use gigapi_recovery::{PlanError, RebuildPlan, plan};
+use gigapi_storage::Origin;
 
 use crate::check::{Kind, Violation};
-use crate::layers::layer_name;
+use crate::events::Event;
+use crate::layers::{COLD, HOT, Object, place_of};
 use crate::own_plan;
-use crate::protections::Protection;
-use crate::random::short;
-use crate::store::Store;
+use crate::protections::{Protection, Protections};
 use crate::world::World;
+
+/// The epoch in which a catalog is founded; no marker says that it is taken.
+pub(crate) const FIRST_EPOCH: u64 = 1;
 
 /// A rebuild under way.
 #[derive(Debug, Default)]
 pub(crate) struct Rebuilder {
-    epoch: Option<u64>,
+    /// It takes an epoch above this.
+    seen: u64,
+    taken: Option<u64>,
+    /// Whether the catalog is closed in its name.
+    begun: bool,
     planned: Option<RebuildPlan>,
     /// Whether its checkpoints are written.
     written: bool,
 }
 
-impl World {
-    /// Takes a checkpoint of a table; it is written later.
-    pub(crate) fn export(&mut self) {
-        if self.recovering && self.holds(Protection::CheckpointsWait) {
-            return;
-        }
-        let tables = self.store.live_tables();
-        let Some(index) = self.random.index(tables.len()) else { return };
-        let Ok(mut export) = self.store.export(tables[index].id) else { return };
-        if !self.holds(Protection::OneMoment)
-            && let Some(before) = self.layers.newest_checkpoints().get(&export.table.id)
-        {
-            export.watermarks.clone_from(&before.watermarks);
-        }
-        self.exports.push_back(export);
-        if self.random.chance(70) {
-            self.checkpoint();
-        }
+/// What a rebuild does next.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Take,
+    Begin(u64),
+    Look,
+    Write(u64),
+    Open(u64),
+}
+
+impl Rebuilder {
+    /// The epoch under which it has closed the catalog.
+    pub(crate) fn begun(&self) -> Option<u64> {
+        self.taken.filter(|_| self.begun)
     }
 
-    /// Writes a checkpoint that was taken before.
-    pub(crate) fn checkpoint(&mut self) {
-        let Some(export) = self.exports.pop_front() else { return };
-        let name = CheckpointName::of(&export);
-        let table = short(name.table.uuid());
-        self.note(|| format!("checkpoint {}-{} of table {table} is written", name.epoch, name.version));
-        self.layers.write_checkpoint(export);
-        self.count("a checkpoint is written");
-    }
-
-    /// The first half of a drop; the second may never come.
-    pub(crate) fn drop_table(&mut self) {
-        if self.recovering {
-            return;
-        }
-        let tables = self.store.live_tables();
-        let Some(index) = self.random.index(tables.len()) else { return };
-        let table = tables[index].clone();
-        self.doomed.insert(table.id);
-        self.note(|| format!("table {} is to be dropped", short(table.id.uuid())));
-        if self.holds(Protection::TombstoneFirst) {
-            self.entomb(table.id);
-        } else {
-            self.drop_now(table.id);
-        }
-        self.half_drops.push(table);
-        if self.random.chance(70) {
-            self.finish_drop();
-        }
-    }
-
-    fn entomb(&mut self, table: TableId) {
-        if self.holds(Protection::Tombstone) {
-            self.layers.tombstones.insert(table);
-        }
-    }
-
-    fn drop_now(&mut self, table: TableId) {
-        let answer = self.store.drop_table(table);
-        self.note(|| format!("table {} is dropped: {answer:?}", short(table.uuid())));
-        if answer.is_ok() && !self.recovering {
-            self.count("a table is dropped");
-            self.dropped.insert(table);
-        }
-    }
-
-    fn finish_drop(&mut self) {
-        let Some(table) = self.half_drops.pop() else { return };
-        if self.holds(Protection::TombstoneFirst) {
-            self.drop_now(table.id);
-        } else {
-            self.entomb(table.id);
-        }
-    }
-
-    /// Drops that were begun are finished, or their process is gone and the next one finds the tombstone.
-    pub(crate) fn follow_drop(&mut self) {
-        if self.random.chance(30) {
-            self.half_drops.clear();
-        }
-        self.finish_drop();
-        if self.recovering {
-            return;
-        }
-        for table in self.layers.tombstones.clone() {
-            if self.store.live(table).is_some() {
-                self.drop_now(table);
+    fn stage(&self, protections: &Protections) -> Stage {
+        let closes = protections.hold(Protection::Closing);
+        let has_looked = self.planned.is_some();
+        match self.taken {
+            None if closes || has_looked => Stage::Take,
+            Some(epoch) if closes && !self.begun => Stage::Begin(epoch),
+            Some(epoch) if has_looked => {
+                let is_written = self.written || !protections.hold(Protection::CheckpointsFirst);
+                if is_written { Stage::Open(epoch) } else { Stage::Write(epoch) }
             }
+            _ => Stage::Look,
         }
     }
 
-    /// The catalog is empty.
-    pub(crate) fn lose(&mut self) {
-        self.remember_places();
-        self.empty();
-        self.recovering = true;
-        self.count("the catalog is lost");
-        self.note(|| "the catalog is lost".to_owned());
+    /// Begins again above an epoch.
+    fn begin_above(&mut self, seen: u64) {
+        *self = Self { seen: self.seen.max(seen), ..Self::default() };
     }
+}
 
-    fn remember_places(&mut self) {
-        if !self.recovering {
-            self.last_seen = self.store.live_tables().iter().map(|table| self.places(table.id)).collect();
-        }
-    }
-
-    fn empty(&mut self) {
-        let stream = self.new_stream();
-        let store = Store::new(&self.clock, self.limits(), stream);
-        let before = std::mem::replace(&mut self.store, store);
-        self.dumps.push(before.history().clone());
-    }
-
-    /// The catalog is an older copy of itself. Where nothing was lost by it, nothing happens.
-    pub(crate) fn roll_back(&mut self) {
-        if self.recovering {
-            return;
-        }
-        let current = self.store.history().clone();
-        let of_before = self.random.chance(15);
-        let history = match self.random.index(self.dumps.len()) {
-            Some(index) if of_before => self.dumps[index].clone(),
-            _ => current,
-        };
-        let recent = self.random.below(40);
-        let length = u64::try_from(history.len()).unwrap();
-        let calls = usize::try_from(length.saturating_sub(1 + recent)).unwrap();
-        let stream = self.new_stream();
-        let copy = Store::copy_of(&history, calls, &self.clock, self.limits(), stream);
-        if !knows_less(&copy, &self.store) {
-            return;
-        }
-        self.remember_places();
-        let before = std::mem::replace(&mut self.store, copy);
-        self.dumps.push(before.history().clone());
-        let told_by_checkpoint = !matches!(self.condition(), Ok(Condition::Fresh | Condition::Healthy));
-        self.recovering = told_by_checkpoint || self.holds(Protection::ProcessesRemember);
-        let noticed = self.recovering;
-        self.count(if told_by_checkpoint { "a rollback is told by a checkpoint" } else { "a rollback is remembered" });
-        self.note(|| format!("the catalog is rolled back to call {calls} of {length}; noticed: {noticed}"));
-    }
-
-    /// How the catalog stands to the layers, by the product's own decision.
-    fn condition(&self) -> gigapi_recovery::Result<Condition> {
-        let epochs = self.store.epochs();
-        let newest = self.layers.newest_checkpoints();
-        let version = |table: TableId| match self.store.table_state(table) {
-            TableState::Live(_) => Some((table, Some(self.store.snapshot(table).ok()?.version))),
-            TableState::Dropped => Some((table, None)),
-            TableState::Unknown => None,
-        };
-        let catalog = CatalogView {
-            id: Some(epochs.catalog),
-            epoch: epochs.epoch,
-            tables: self.store.live_tables().len(),
-            checkpointed: newest.keys().filter_map(|table| version(*table)).collect(),
-        };
-        let layers = LayersView {
-            owners: vec![(layer_name(0), Some(self.owner))],
-            checkpoints: newest.values().map(|export| CheckpointName::of(export)).collect(),
-            dropped: self.layers.tombstones.iter().copied().collect(),
-        };
-        detect(&catalog, &layers)
-    }
-
+impl World {
     /// A rebuild begins, goes on, or dies.
     pub(crate) fn rebuild(&mut self) -> Result<(), Violation> {
         if self.random.chance(4) && !self.rebuilders.is_empty() {
@@ -199,68 +80,117 @@ impl World {
         }
         let begins = self.recovering && (self.rebuilders.is_empty() || self.random.chance(25));
         if begins && self.rebuilders.len() < 2 {
-            if self.store.epochs().catalog == self.owner {
-                // An older copy is put aside.
-                self.empty();
-            }
             self.rebuilders.push(Rebuilder::default());
         }
         let Some(index) = self.random.index(self.rebuilders.len()) else { return Ok(()) };
         let mut rebuilder = self.rebuilders.remove(index);
-        if self.advance(&mut rebuilder)? {
-            self.rebuilders.push(rebuilder);
+        match rebuilder.stage(&self.protections) {
+            Stage::Take => rebuilder.taken = Some(self.take_epoch(rebuilder.seen)),
+            Stage::Begin(epoch) => self.begin(&mut rebuilder, epoch),
+            Stage::Look => self.look(&mut rebuilder)?,
+            Stage::Write(epoch) => {
+                rebuilder.written = true;
+                if !self.write_checkpoints(epoch, rebuilder.planned.as_ref()) {
+                    return Ok(());
+                }
+            }
+            Stage::Open(epoch) => return self.open(epoch, rebuilder.planned.unwrap_or_default()),
+        }
+        self.rebuilders.push(rebuilder);
+        Ok(())
+    }
+
+    /// The first free epoch above all that are known.
+    fn take_epoch(&mut self, seen: u64) -> u64 {
+        let epochs = self.store.epochs();
+        let of_catalog = if epochs.catalog == self.owner { epochs.epoch } else { FIRST_EPOCH };
+        let known = self.store.rebuilding().unwrap_or(of_catalog);
+        let highest = self.layers.epochs.last().copied().unwrap_or(0).max(known).max(seen);
+        let another = self.rebuilders.iter().find_map(|other| other.taken);
+        let epoch = match another {
+            Some(another) if !self.holds(Protection::ExclusiveEpoch) => another,
+            _ if !self.holds(Protection::NewEpoch) => highest.max(FIRST_EPOCH + 1),
+            _ => highest + 1,
+        };
+        self.layers.epochs.insert(epoch);
+        self.note(|| format!("a rebuild takes epoch {epoch}"));
+        epoch
+    }
+
+    /// Closes the catalog for everybody else.
+    fn begin(&mut self, rebuilder: &mut Rebuilder, epoch: u64) {
+        if !self.holds(Protection::NewEpoch) && self.store.epochs().epoch >= epoch {
+            self.empty();
+        }
+        let was_recovering = self.recovering;
+        let answer = self.store.begin_restore(epoch);
+        self.note(|| format!("a rebuild closes the catalog under epoch {epoch}: {answer:?}"));
+        match answer {
+            Ok(()) => {
+                rebuilder.begun = true;
+                self.remember_places();
+                self.recovering = true;
+                if !was_recovering {
+                    self.count(Event::BegunLate);
+                }
+            }
+            Err(Error::StaleEpoch { current, .. }) => rebuilder.begin_above(current.max(epoch)),
+            Err(_) => {}
+        }
+    }
+
+    fn look(&mut self, rebuilder: &mut Rebuilder) -> Result<(), Violation> {
+        let remembered = self.layers.remembered_epoch();
+        let taken = self.layers.epochs.last().copied().unwrap_or(0);
+        if let Some(epoch) = rebuilder.taken {
+            if remembered >= epoch && self.holds(Protection::NewEpoch) {
+                self.count(Event::EpochInUse);
+                rebuilder.begin_above(remembered.max(taken));
+                return Ok(());
+            }
+            if taken > epoch && self.holds(Protection::LatestEpoch) {
+                self.count(Event::LaterEpoch);
+                rebuilder.begin_above(taken);
+                return Ok(());
+            }
+        }
+        rebuilder.planned = self.planned()?;
+        self.count_sights(rebuilder.planned.as_ref());
+        self.note(|| "a rebuild has looked".to_owned());
+        if rebuilder.planned.is_none() {
+            self.count(Event::Refused);
+            self.is_over = true;
         }
         Ok(())
     }
 
-    /// One step of a rebuild; says whether there is another.
-    fn advance(&mut self, rebuilder: &mut Rebuilder) -> Result<bool, Violation> {
-        let reserves = self.holds(Protection::Reservation);
-        let may_take = reserves || rebuilder.planned.is_some();
-        match (rebuilder.epoch, &rebuilder.planned) {
-            (None, _) if may_take => {
-                let epoch = self.take_epoch();
-                rebuilder.epoch = Some(epoch);
-                let granted = !reserves || self.store.reserve(epoch, self.owner);
-                self.note(|| format!("a rebuild takes epoch {epoch}; granted: {granted}"));
-                Ok(granted)
-            }
-            (_, None) => {
-                rebuilder.planned = self.planned()?;
-                self.note(|| "a rebuild has looked".to_owned());
-                if rebuilder.planned.is_none() {
-                    self.count("a rebuild needs a damaged checkpoint");
-                    self.is_over = true;
-                }
-                Ok(true)
-            }
-            (Some(epoch), Some(planned)) if !rebuilder.written && self.holds(Protection::CheckpointsFirst) => {
-                if reserves && !self.store.is_reserved(epoch) {
-                    self.count("a rebuild comes too late");
-                    return Ok(false);
-                }
-                self.write_checkpoints(epoch, planned);
-                rebuilder.written = true;
-                Ok(true)
-            }
-            (Some(epoch), Some(planned)) => self.open(epoch, planned.clone()).map(|()| false),
-            (None, Some(_)) => Ok(false),
-        }
-    }
-
-    fn take_epoch(&mut self) -> u64 {
-        let highest = self.layers.highest_epoch().max(self.store.epochs().epoch);
-        if !self.holds(Protection::NewEpoch) {
-            return highest;
-        }
-        let another = self.rebuilders.iter().find_map(|other| other.epoch);
-        if let Some(another) = another
-            && !self.holds(Protection::ExclusiveEpoch)
-        {
-            return another;
-        }
-        self.layers.epochs.insert(highest + 1);
-        highest + 1
+    /// Counts what a plan had to deal with.
+    fn count_sights(&mut self, planned: Option<&RebuildPlan>) {
+        let Some(planned) = planned else { return };
+        let (objects, bases) = (&self.layers.objects, self.layers.newest_checkpoints());
+        let exists = |file: FileId| [HOT, COLD].iter().any(|layer| objects.contains_key(&(*layer, file)));
+        let named = |base: &TableExport, file: FileId| base.files.iter().any(|new| new.file.id == file);
+        let is_late = |object: &Object| {
+            let base = bases.get(&object.table.id);
+            base.is_some_and(|base| object.facts.catalog_epoch < base.epoch && !named(base, object.file.id))
+        };
+        let stands_alone = |new: &NewFile| {
+            let object = objects.get(&place_of(&new.file));
+            object.is_some_and(|object| match &object.facts.origin {
+                Origin::Merge { sources, .. } => !sources.iter().any(|source| exists(*source)),
+                Origin::Flush { .. } => false,
+            })
+        };
+        let on_both = |file: FileId| [HOT, COLD].iter().all(|layer| objects.contains_key(&(*layer, file)));
+        let chosen = || planned.tables.iter().flat_map(|table| &table.files);
+        let sights = [
+            (Event::TwoLayers, objects.keys().any(|(_, file)| on_both(*file))),
+            (Event::LateFile, objects.values().any(is_late)),
+            (Event::NoCheckpoint, planned.tables.iter().any(|table| !bases.contains_key(&table.table.id))),
+            (Event::InputsGone, chosen().any(stands_alone)),
+            (Event::OrphansLeft, !planned.orphans.is_empty()),
+        ];
+        sights.iter().filter(|(_, seen)| *seen).for_each(|(event, _)| self.count(*event));
     }
 
     /// What a rebuild would restore now; none if it is refused because a checkpoint is damaged.
@@ -268,72 +198,74 @@ impl World {
         let survey = self.layers.survey(&self.protections);
         let by_product = plan(&survey);
         let may_refuse = self.damaged && by_product.is_err();
-        let planned = if self.unordered { own_plan::plan(&survey, &self.protections) } else { by_product };
+        let planned = if self.unordered {
+            let own = own_plan::plan(&survey, &self.protections);
+            if !self.holds(Protection::ProductPlan) {
+                agree(&own, &by_product)?;
+            }
+            own
+        } else {
+            by_product
+        };
         let mut planned = match planned {
             Ok(planned) => planned,
             Err(_) if may_refuse => return Ok(None),
             Err(error) => return Err(Violation::new(Kind::Unrebuildable, error.to_string())),
         };
-        if self.holds(Protection::FooterDefinitions) {
-            for def in self.layers.definitions.values().filter(|def| !survey.dropped.contains(&def.id)) {
-                define(&mut planned, def);
-            }
+        for def in self.layers.definitions.values().filter(|def| !survey.dropped.contains(&def.id)) {
+            define(&mut planned, def);
         }
         Ok(Some(planned))
     }
 
-    /// The newest checkpoint of a table can be read no more.
-    pub(crate) fn damage(&mut self) {
-        let tables = self.store.live_tables();
-        let Some(index) = self.random.index(tables.len()) else { return };
-        if let Some(name) = self.layers.damage(tables[index].id) {
-            self.damaged = true;
-            self.note(|| format!("checkpoint {name} is damaged"));
-        }
-    }
-
-    fn write_checkpoints(&mut self, epoch: u64, planned: &RebuildPlan) {
-        for table in &planned.tables {
+    /// Writes a checkpoint of each table; says whether it came to the end.
+    fn write_checkpoints(&mut self, epoch: u64, planned: Option<&RebuildPlan>) -> bool {
+        for table in planned.iter().flat_map(|planned| &planned.tables) {
+            if self.random.chance(3) {
+                self.count(Event::HalfWritten);
+                self.note(|| format!("not all checkpoints of epoch {epoch} are written"));
+                return false;
+            }
             self.layers.write_checkpoint(TableExport { epoch, ..table.clone() });
         }
         self.note(|| format!("checkpoints of epoch {epoch} are written"));
+        true
     }
 
-    /// The last step of a rebuild.
+    /// The last step of a rebuild. One that did not close the catalog before does it now.
     fn open(&mut self, epoch: u64, planned: RebuildPlan) -> Result<(), Violation> {
+        if !self.holds(Protection::Closing) {
+            self.begin(&mut Rebuilder::default(), epoch);
+        }
         let RebuildPlan { tables, dropped, .. } = planned;
         let tables: Vec<TableExport> = tables.into_iter().map(|table| TableExport { epoch, ..table }).collect();
-        let was_recovering = self.recovering;
         let state = Restore { catalog: self.owner, epoch, tables, dropped: dropped.clone() };
-        let answer = self.store.restore(state, self.holds(Protection::Reservation));
+        let answer = self.store.restore(state);
         self.note(|| format!("the catalog is restored under epoch {epoch}: {answer:?}"));
         match answer {
             Ok(()) => {
-                self.recovering = false;
+                // A copy that was rolled back into an older rebuild: whoever saw a later epoch goes on refusing it.
+                self.recovering = epoch < self.served && self.holds(Protection::ProcessesRemember);
+                self.served = self.served.max(epoch);
                 self.damaged = false;
-                self.count("the catalog is rebuilt");
+                self.count(if self.recovering { Event::OlderEpoch } else { Event::Rebuilt });
                 self.dropped.extend(dropped);
-                Ok(())
             }
-            Err(Error::Superseded { .. }) if was_recovering && self.store.epochs().catalog != self.owner => {
-                Err(Violation::new(Kind::Unrebuildable, "somebody wrote to the lost catalog".to_owned()))
-            }
-            Err(_) => {
-                self.count("a rebuild comes too late");
-                Ok(())
-            }
+            Err(Error::Superseded { .. }) => self.count(Event::Superseded),
+            Err(error) => return Err(Violation::new(Kind::Unrebuildable, error.to_string())),
         }
+        Ok(())
     }
 }
 
-/// Whether some table's version, or the end of some table, is unknown to the copy.
-fn knows_less(copy: &Store, current: &Store) -> bool {
-    let version = |store: &Store, table: TableId| store.snapshot(table).map_or(0, |snapshot| snapshot.version);
-    let is_behind = |table: &Arc<TableDef>| {
-        (copy.epochs().epoch, version(copy, table.id)) < (current.epochs().epoch, version(current, table.id))
+/// Two plans, if there are two, say the same of how far writers have come.
+fn agree(own: &Result<RebuildPlan, PlanError>, other: &Result<RebuildPlan, PlanError>) -> Result<(), Violation> {
+    let watermarks = |planned: &RebuildPlan| -> Vec<(TableId, HashMap<WriterId, u64>)> {
+        planned.tables.iter().map(|table| (table.table.id, table.watermarks.clone())).collect()
     };
-    let lives_on = |table: &Arc<TableDef>| matches!(current.table_state(table.id), TableState::Dropped);
-    current.live_tables().iter().any(is_behind) || copy.live_tables().iter().any(lives_on)
+    let (Ok(own), Ok(other)) = (own, other) else { return Ok(()) };
+    let (own, other) = (watermarks(own), watermarks(other));
+    if own == other { Ok(()) } else { Err(Violation::new(Kind::Disagreement, format!("{own:?} and {other:?}"))) }
 }
 
 /// The plan with a definition that was kept.
@@ -346,7 +278,7 @@ fn define(planned: &mut RebuildPlan, def: &Arc<TableDef>) {
             table: def.clone(),
             version: 1,
             files: Vec::new(),
-            watermarks: std::collections::HashMap::new(),
+            watermarks: HashMap::new(),
         }),
     }
 }

@@ -1,19 +1,19 @@
 //! The catalog of a history: the product's own memory catalog with its judge, and what can befall it.
 //!
 //! Every changing call is noted with its time, so that an older copy is the same calls replayed up to some moment.
-//! Nothing here bypasses a check: whoever wants one removed asks in a way that passes it.
+//! Nothing here bypasses a check: whoever wants one removed asks in a way that passes it. The memory catalog waits for
+//! nothing and has no store that fails, so calls that nobody may refuse are expected to succeed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use gigapi_catalog::{
-    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Error, Grave, Limits, MemoryCatalog, Restore,
-    Result, Snapshot, TableExport, TableState, WriterSession,
+    Catalog, Claim, ClaimRequest, CommitOutcome, Definition, Epochs, Grave, Limits, MemoryCatalog, Restore, Result,
+    Snapshot, Standing, TableExport, TableState, WriterSession,
 };
 use gigapi_model::{
-    CatalogId, Clock, Commit, DatabaseName, FileId, ManualClock, TableDef, TableId, TableName, TimeRange, Timestamp,
-    WriterId,
+    Clock, Commit, DatabaseName, FileId, ManualClock, TableDef, TableId, TableName, TimeRange, Timestamp, WriterId,
 };
 
 use crate::random::ModelIds;
@@ -29,6 +29,7 @@ enum Call {
     Claim(ClaimRequest),
     Renew(TableId, Claim, Duration),
     Forget(Vec<FileId>),
+    Begin(u64),
     Restore(Restore),
 }
 
@@ -44,6 +45,12 @@ impl History {
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
     }
+
+    /// How many calls there were when the rebuild of that epoch had closed the catalog.
+    pub(crate) fn closed_at(&self, epoch: u64) -> Option<usize> {
+        let is_closing = |(_, call): &(Timestamp, Call)| matches!(call, Call::Begin(begun) if *begun == epoch);
+        Some(self.calls.iter().rposition(is_closing)? + 1)
+    }
 }
 
 /// A catalog.
@@ -52,8 +59,8 @@ pub(crate) struct Store {
     memory: MemoryCatalog,
     clock: Arc<ManualClock>,
     history: History,
-    /// The epoch that a rebuild announced; none before the first.
-    reserved: Option<u64>,
+    /// Identity and epoch as they were when it served last.
+    epochs: Epochs,
 }
 
 fn ready<T>(call: impl Future<Output = T>) -> T {
@@ -65,7 +72,12 @@ impl Store {
     pub(crate) fn new(clock: &Arc<ManualClock>, limits: Limits, stream: u64) -> Self {
         let memory = MemoryCatalog::new(clock.clone(), Arc::new(ModelIds::new(stream)), limits);
         let history = History { founded: clock.now(), stream, calls: Vec::new() };
-        Self { memory, clock: clock.clone(), history, reserved: None }
+        Self::of(memory, clock, history)
+    }
+
+    fn of(memory: MemoryCatalog, clock: &Arc<ManualClock>, history: History) -> Self {
+        let epochs = ready(memory.epochs()).expect("a new catalog serves");
+        Self { memory, clock: clock.clone(), history, epochs }
     }
 
     /// The copy that was made after so many calls of a history. What it mints from here on goes by `stream`.
@@ -80,14 +92,16 @@ impl Store {
         clock.set(history.founded);
         let ids = Arc::new(ModelIds::new(history.stream));
         let memory = MemoryCatalog::new(clock.clone(), ids.clone(), limits);
+        let copied = History { calls: history.calls[..calls].to_vec(), ..history.clone() };
+        let mut copy = Self::of(memory, clock, copied);
         for (at, call) in &history.calls[..calls] {
             clock.set(*at);
-            replay(&memory, call.clone());
+            replay(&copy.memory, call.clone());
+            copy.look();
         }
         clock.set(now);
         ids.branch(stream);
-        let history = History { calls: history.calls[..calls].to_vec(), ..history.clone() };
-        Self { memory, clock: clock.clone(), history, reserved: None }
+        copy
     }
 
     pub(crate) fn history(&self) -> &History {
@@ -98,20 +112,33 @@ impl Store {
         self.history.calls.push((self.clock.now(), call));
     }
 
+    fn look(&mut self) {
+        self.epochs = ready(self.memory.epochs()).unwrap_or(self.epochs);
+    }
+
+    /// Identity and epoch, as whoever asked last before a rebuild remembers them.
     pub(crate) fn epochs(&self) -> Epochs {
-        ready(self.memory.epochs()).unwrap()
+        self.epochs
+    }
+
+    /// The epoch of the rebuild that keeps everybody else out.
+    pub(crate) fn rebuilding(&self) -> Option<u64> {
+        match ready(self.memory.standing()).expect("it is in memory") {
+            Standing::Rebuilding { epoch, .. } => Some(epoch),
+            _ => None,
+        }
     }
 
     pub(crate) fn live_tables(&self) -> Vec<Arc<TableDef>> {
-        ready(self.memory.live_tables()).unwrap()
+        ready(self.memory.live_tables()).expect("it is in memory")
     }
 
     pub(crate) fn table(&self, database: &DatabaseName, name: &TableName) -> Option<Arc<TableDef>> {
-        ready(self.memory.table(database, name)).unwrap()
+        ready(self.memory.table(database, name)).expect("it is in memory")
     }
 
     pub(crate) fn table_state(&self, table: TableId) -> TableState {
-        ready(self.memory.table_state(table)).unwrap()
+        ready(self.memory.table_state(table)).expect("it is in memory")
     }
 
     /// The definition, if the table is live.
@@ -132,21 +159,17 @@ impl Store {
 
     /// Buried files whose time has come.
     pub(crate) fn graves(&self) -> Vec<Grave> {
-        ready(self.memory.graves()).unwrap()
+        ready(self.memory.graves()).expect("it is in memory")
     }
 
-    /// All buried files: the contract lists only those whose time has come, so the clock is put forward.
-    pub(crate) fn all_graves(&self) -> Vec<Grave> {
-        let now = self.clock.now();
-        self.clock.set(Timestamp::MAX);
-        let graves = self.graves();
-        self.clock.set(now);
-        graves
+    /// All buried files.
+    pub(crate) fn graveyard(&self) -> Vec<Grave> {
+        ready(self.memory.graveyard()).expect("it is in memory")
     }
 
-    pub(crate) fn open_writer(&mut self, writer: WriterId) -> WriterSession {
+    pub(crate) fn open_writer(&mut self, writer: WriterId) -> Result<WriterSession> {
         self.note(Call::Open(writer));
-        ready(self.memory.open_writer(writer)).unwrap()
+        ready(self.memory.open_writer(writer))
     }
 
     pub(crate) fn define(&mut self, definition: Definition) -> Result<Arc<TableDef>> {
@@ -181,33 +204,21 @@ impl Store {
 
     pub(crate) fn forget_graves(&mut self, files: Vec<FileId>) {
         self.note(Call::Forget(files.clone()));
-        ready(self.memory.forget_graves(&files)).unwrap();
+        ready(self.memory.forget_graves(&files)).expect("it is in memory");
     }
 
-    /// A rebuild says under which epoch it will restore; a later one takes the place of an earlier one. Refused
-    /// once the catalog is `owner`'s, with or without tables.
-    pub(crate) fn reserve(&mut self, epoch: u64, owner: CatalogId) -> bool {
-        let epochs = self.epochs();
-        let granted = epochs.catalog != owner && epochs.epoch <= epoch && self.reserved <= Some(epoch);
-        if granted {
-            self.reserved = Some(epoch);
-        }
-        granted
+    /// A rebuild keeps everybody else out.
+    pub(crate) fn begin_restore(&mut self, epoch: u64) -> Result<()> {
+        self.note(Call::Begin(epoch));
+        ready(self.memory.begin_restore(epoch))
     }
 
-    /// Whether the catalog is to be restored under this epoch.
-    pub(crate) fn is_reserved(&self, epoch: u64) -> bool {
-        self.reserved == Some(epoch)
-    }
-
-    /// Installs rebuilt state; under the announced epoch alone, if there has to be one.
-    pub(crate) fn restore(&mut self, state: Restore, announced: bool) -> Result<()> {
-        if announced && self.reserved != Some(state.epoch) {
-            let current = self.reserved.unwrap_or(0);
-            return Err(Error::StaleEpoch { current, known: state.epoch });
-        }
+    /// Installs rebuilt state in place of all that was there.
+    pub(crate) fn restore(&mut self, state: Restore) -> Result<()> {
         self.note(Call::Restore(state.clone()));
-        ready(self.memory.restore(state))
+        let answer = ready(self.memory.restore(state));
+        self.look();
+        answer
     }
 }
 
@@ -222,6 +233,7 @@ fn replay(memory: &MemoryCatalog, call: Call) {
         Call::Claim(request) => drop(ready(memory.claim(request))),
         Call::Renew(table, claim, lease) => drop(ready(memory.renew(table, claim, lease))),
         Call::Forget(files) => drop(ready(memory.forget_graves(&files))),
+        Call::Begin(epoch) => drop(ready(memory.begin_restore(epoch))),
         Call::Restore(state) => drop(ready(memory.restore(state))),
     }
 }

@@ -13,6 +13,7 @@ use gigapi_model::{
 use gigapi_storage::{FileFacts, Origin};
 
 use crate::check::{Kind, Violation};
+use crate::events::Event;
 use crate::flushing::{bucket_of, data_file, time_of};
 use crate::layers::{COLD, HOT, Object, Row, layer_name, layer_of, place_of};
 use crate::protections::Protection;
@@ -48,13 +49,12 @@ impl Job {
 
 /// The times and the sequences of all files together.
 fn hull(files: &[Arc<DataFile>]) -> (TimeRange, SequenceRange) {
-    let time = TimeRange::new(
-        files.iter().map(|file| file.time.min).min().unwrap(),
-        files.iter().map(|file| file.time.max).max().unwrap(),
-    );
-    let lo = files.iter().map(|file| file.sequence.lo).min().unwrap();
-    let hi = files.iter().map(|file| file.sequence.hi).max().unwrap();
-    (time, SequenceRange { lo, hi })
+    let spans = files.iter().map(|file| (file.time, file.sequence));
+    let joined = spans.reduce(|(time, sequence), (other_time, other)| {
+        let time = TimeRange::new(time.min.min(other_time.min), time.max.max(other_time.max));
+        (time, SequenceRange { lo: sequence.lo.min(other.lo), hi: sequence.hi.max(other.hi) })
+    });
+    joined.expect("a merge has inputs")
 }
 
 /// The inputs and all live files that stand between them.
@@ -226,7 +226,7 @@ impl World {
         self.note(|| format!("commit of a claim: {answer:?}"));
         if let Ok(CommitOutcome::Committed { .. }) = &answer {
             self.made.insert(id);
-            self.count(if is_merge { "files are merged" } else { "a file is relocated" });
+            self.count(if is_merge { Event::Merged } else { Event::Relocated });
             if self.fences_checked && !allowed {
                 return Err(Violation::new(Kind::Fence, "a claim that was lost made a change".to_owned()));
             }

@@ -12,13 +12,17 @@ use gigapi_model::{CatalogId, Clock, Commit, CommitId, Ids, ManualClock, TableDe
 
 use crate::check::Violation;
 use crate::deletion::Deleter;
+use crate::events::{Event, Events};
 use crate::layers::{Layers, Place};
 use crate::protections::{Protection, Protections};
 use crate::random::{ModelIds, Random};
-use crate::rebuilding::Rebuilder;
+use crate::rebuilding::{FIRST_EPOCH, Rebuilder};
 use crate::store::{History, Store};
 use crate::workers::Job;
 use crate::writers::Writer;
+
+/// Writers of a history.
+pub(crate) const WRITERS: usize = 2;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_744_268_400_000);
 /// The catalog refuses files whose id is older.
@@ -118,6 +122,8 @@ pub(crate) struct World {
     pub(crate) owner: CatalogId,
     /// The catalog is lost or rolled back, and everybody knows.
     pub(crate) recovering: bool,
+    /// The latest epoch under which anybody saw the catalog.
+    pub(crate) served: u64,
     pub(crate) writers: Vec<Writer>,
     /// Commits of processes that are gone, still on their way.
     pub(crate) late: Vec<Commit>,
@@ -145,16 +151,17 @@ pub(crate) struct World {
     /// A rebuild was refused for a good reason; an operator has to restore a file.
     pub(crate) is_over: bool,
     /// How often what happened.
-    pub(crate) happened: BTreeMap<&'static str, u64>,
+    pub(crate) events: Events,
     /// Whether the own planner is used, which gives files no order.
     pub(crate) unordered: bool,
-    /// Whether fences are checked by themselves.
+    /// Whether a change by somebody who was superseded is a violation by itself, whatever it comes to.
     pub(crate) fences_checked: bool,
     pub(crate) trace: Option<Vec<String>>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, protections: Protections, focus: Focus) -> Self {
+    pub(crate) fn new(seed: u64, removed: &'static [Protection], focus: Focus) -> Self {
+        let protections = Protections { removed };
         let clock = Arc::new(ManualClock::new(START));
         let store = Store::new(&clock, limits(&protections), 1);
         let owner = store.epochs().catalog;
@@ -169,7 +176,8 @@ impl World {
             layers: Layers::default(),
             owner,
             recovering: false,
-            writers: (0..2).map(Writer::new).collect(),
+            served: FIRST_EPOCH,
+            writers: (1..).take(WRITERS).map(Writer::new).collect(),
             late: Vec::new(),
             made: BTreeSet::new(),
             jobs: Vec::new(),
@@ -189,7 +197,7 @@ impl World {
                 .any(|rule| !protections.hold(*rule)),
             damaged: false,
             is_over: false,
-            happened: BTreeMap::new(),
+            events: Events::default(),
             fences_checked: true,
             trace: None,
             protections,
@@ -231,8 +239,8 @@ impl World {
     }
 
     /// Counts what happened.
-    pub(crate) fn count(&mut self, what: &'static str) {
-        *self.happened.entry(what).or_default() += 1;
+    pub(crate) fn count(&mut self, event: Event) {
+        self.events.count(event);
     }
 
     /// One thing happens, then everything is checked.
@@ -274,7 +282,7 @@ impl World {
         self.check()
     }
 
-    /// The next step. A rebuild is awaited by many, so it goes on sooner than anything else.
+    /// The next step, by chance and weight.
     fn choose(&mut self) -> Step {
         let extra: u64 = self.focus.iter().map(|(_, weight)| weight).sum();
         let all: u64 = WEIGHTS.iter().map(|(_, weight)| weight).sum::<u64>() + extra;
@@ -306,7 +314,7 @@ impl World {
             let Some(index) = self.random.index(tables.len()) else { return };
             self.places(tables[index].id)
         };
-        self.count("a query is run");
+        self.count(Event::Queried);
         self.queries.push(Query { places, until });
     }
 

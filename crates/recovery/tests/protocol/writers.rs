@@ -13,6 +13,7 @@ use gigapi_model::{
 };
 use uuid::Uuid;
 
+use crate::events::Event;
 use crate::flushing::Flush;
 use crate::layers::{Meaning, Row};
 use crate::protections::Protection;
@@ -57,16 +58,18 @@ pub(crate) struct Session {
     known: BTreeMap<&'static str, Arc<TableDef>>,
     /// Per table, the revision that is known to lie on a layer.
     kept: BTreeMap<TableId, u64>,
+    /// The catalog's epoch in which the log's definitions were made known.
+    followed: u64,
     /// What was promised to rows and is still to be defined.
     owed: Vec<Definition>,
 }
 
 fn table_name(name: &str) -> TableName {
-    TableName::new(name).unwrap()
+    TableName::new(name).expect("a table's name")
 }
 
 pub(crate) fn database() -> DatabaseName {
-    DatabaseName::new(DATABASE).unwrap()
+    DatabaseName::new(DATABASE).expect("a database's name")
 }
 
 fn column_type((_, is_float): Meaning) -> ColumnType {
@@ -80,7 +83,7 @@ pub(crate) fn is_meant(column: &Column, meaning: Meaning) -> bool {
 
 fn definition(table: &str, meaning: Meaning) -> Definition {
     let column = NewColumn {
-        name: ColumnName::new(meaning.0).unwrap(),
+        name: ColumnName::new(meaning.0).expect("a column's name"),
         column_type: column_type(meaning),
         role: ColumnRole::Field,
     };
@@ -88,8 +91,8 @@ fn definition(table: &str, meaning: Meaning) -> Definition {
 }
 
 impl Writer {
-    pub(crate) fn new(number: usize) -> Self {
-        let id = WriterId::from_uuid(Uuid::from_u128(1 + u128::try_from(number).unwrap()));
+    pub(crate) fn new(number: u128) -> Self {
+        let id = WriterId::from_uuid(Uuid::from_u128(number));
         Self {
             id,
             log: VecDeque::new(),
@@ -112,7 +115,7 @@ impl World {
         if self.holds(Protection::Adopt) {
             self.adopt(of);
         }
-        let opened = self.store.open_writer(self.writers[of].id);
+        let Ok(opened) = self.store.open_writer(self.writers[of].id) else { return };
         let catalog_epoch = self.store.epochs().epoch;
         let sequences_kept = self.holds(Protection::Sequences);
         let writer = &mut self.writers[of];
@@ -129,14 +132,41 @@ impl World {
             flushes: Vec::new(),
             known: BTreeMap::new(),
             kept: BTreeMap::new(),
+            followed: catalog_epoch,
             owed: Vec::new(),
         });
         self.note(|| format!("writer {of} opens its log at epoch {}, sequence {last}", opened.epoch));
     }
 
-    /// Tables that the log knows better than the catalog are defined again.
+    /// The catalog was rebuilt: the log is opened anew in it. How far that got is learnt with the next commit.
+    pub(crate) fn reopen(&mut self, of: usize) {
+        let Ok(opened) = self.store.open_writer(self.writers[of].id) else { return };
+        let catalog_epoch = self.store.epochs().epoch;
+        let writer = &mut self.writers[of];
+        (writer.epoch, writer.catalog_epoch) = (opened.epoch, catalog_epoch);
+        let Some(session) = &mut writer.session else { return };
+        session.epoch = opened.epoch;
+        self.count(Event::Reopened);
+        self.note(|| format!("writer {of} opens its log again at epoch {}", opened.epoch));
+        self.follow(of);
+    }
+
+    /// After a rebuild the definitions of the log are made known before any other.
+    fn follow(&mut self, of: usize) {
+        let epoch = self.store.epochs().epoch;
+        let Some(session) = &mut self.writers[of].session else { return };
+        let is_new = std::mem::replace(&mut session.followed, epoch) != epoch;
+        if is_new && !self.recovering && self.holds(Protection::Adopt) {
+            self.adopt(of);
+        }
+    }
+
+    /// Tables that the log, or whoever runs on it, knows better than the catalog are defined again.
     fn adopt(&mut self, of: usize) {
-        for def in self.writers[of].definitions.values().cloned().collect::<Vec<_>>() {
+        let writer = &self.writers[of];
+        let at_hand = writer.session.iter().flat_map(|session| session.known.values());
+        let known: Vec<Arc<TableDef>> = writer.definitions.values().chain(at_hand).cloned().collect();
+        for def in known {
             let is_lost = match self.store.table_state(def.id) {
                 TableState::Live(known) => known.revision < def.revision,
                 TableState::Unknown => true,
@@ -208,7 +238,7 @@ impl World {
         self.keep(of, &def);
         let field = def.column(meaning.0).filter(|column| is_meant(column, meaning))?.field_id;
         self.serials += 1;
-        let hour = u8::try_from(self.random.below(2)).unwrap();
+        let hour = u8::from(self.random.chance(50));
         let seconds = u64::from(hour) * 3600 + self.random.below(120);
         let at = START.plus(Duration::from_secs(seconds));
         let row = Row { serial: self.serials, table: def.id, writer: of, seq: 0, field, meaning, at, hour };
@@ -218,6 +248,9 @@ impl World {
     /// The table's definition with the column, extended where the request needs it.
     fn definition_of(&mut self, of: usize, name: &'static str, meaning: Meaning) -> Option<Arc<TableDef>> {
         let reachable = !self.recovering || !self.holds(Protection::DefinitionsWait);
+        if reachable {
+            self.follow(of);
+        }
         let asks = reachable && self.random.chance(60);
         let found = asks.then(|| self.store.table(&database(), &table_name(name)));
         let session = self.writers[of].session.as_mut()?;
@@ -247,7 +280,7 @@ impl World {
         }
         let defined = self.store.define(wanted);
         self.note(|| format!("writer {of} defines {name}.{} (float: {}): {}", meaning.0, meaning.1, told(&defined)));
-        self.count(if defined.is_ok() { "a table is defined" } else { "a definition is refused" });
+        self.count(if defined.is_ok() { Event::Defined } else { Event::DefinitionRefused });
         let session = self.writers[of].session.as_mut()?;
         match defined {
             Ok(def) => {
