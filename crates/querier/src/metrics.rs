@@ -51,17 +51,17 @@ impl QuerierMetrics {
             memory: Gauge::default(),
         };
         let m = metrics.clone();
-        registry.register("gigapi_queries", "Queries by how they ended", m.queries);
-        registry.register("gigapi_query_duration_seconds", "From the start of a query to its last row", m.seconds);
-        registry.register("gigapi_query_rows", "Rows handed out", m.rows);
-        registry.register("gigapi_query_bytes_read", "Bytes of data files read for queries", m.bytes_read);
-        registry.register("gigapi_query_files_opened", "Data files opened for queries", m.files_opened);
-        registry.register("gigapi_query_files_pruned", "Data files ruled out while planning", m.files_pruned);
-        registry.register("gigapi_query_replans", "Queries planned anew because a file was replaced", m.replans);
-        registry.register("gigapi_query_missing_files", "Live data files without an object", m.missing_files);
-        registry.register("gigapi_queries_active", "Queries that run", m.active);
-        registry.register("gigapi_queries_waiting", "Queries that wait for their turn", m.waiting);
-        registry.register("gigapi_query_memory_bytes", "Memory that queries hold", m.memory);
+        registry.register("queries", "Queries by how they ended", m.queries);
+        registry.register("query_duration_seconds", "From the start of a query to its last row", m.seconds);
+        registry.register("query_rows", "Rows handed out", m.rows);
+        registry.register("query_bytes_read", "Bytes of data files read for queries", m.bytes_read);
+        registry.register("query_files_opened", "Data files opened for queries", m.files_opened);
+        registry.register("query_files_pruned", "Data files ruled out while planning", m.files_pruned);
+        registry.register("query_replans", "Queries planned anew because a file was replaced", m.replans);
+        registry.register("query_missing_files", "Live data files without an object", m.missing_files);
+        registry.register("queries_active", "Queries that run", m.active);
+        registry.register("queries_waiting", "Queries that wait for their turn", m.waiting);
+        registry.register("query_memory_bytes", "Memory that queries hold", m.memory);
         metrics
     }
 

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use gigapi_catalog::TableExport;
 use gigapi_model::{CatalogId, DataFile, NewFile, TableDef, TableId, WriterId};
-use gigapi_storage::{Layer, Layers, checksum, own_path};
+use gigapi_storage::{Layer, Layers, own_path};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,6 @@ pub const CHECKPOINTS_KEPT: usize = 3;
 
 const VERSION: u32 = 1;
 const FOLDER: &str = "checkpoints";
-const TRAILER: &str = "xxh3:";
 
 /// Which state a checkpoint holds; ordered by age within a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,18 +96,11 @@ pub(crate) fn encode(catalog: CatalogId, export: &TableExport) -> std::result::R
         watermarks: export.watermarks.iter().map(|(writer, seq)| (*writer, *seq)).collect(),
         files: export.files.iter().map(|new| (&new.file, STANDARD_NO_PAD.encode(&new.statistics))).collect(),
     };
-    let mut bytes = serde_json::to_vec(&record).map_err(|error| error.to_string())?;
-    let trailer = format!("\n{TRAILER}{:016x}\n", checksum(&bytes));
-    bytes.extend_from_slice(trailer.as_bytes());
-    Ok(bytes)
+    serde_json::to_vec(&record).map(own::sealed).map_err(|error| error.to_string())
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(CatalogId, TableExport), String> {
-    let split = bytes.iter().position(|byte| *byte == b'\n').ok_or("it is cut off")?;
-    let (record, trailer) = bytes.split_at(split);
-    if trailer != format!("\n{TRAILER}{:016x}\n", checksum(record)).as_bytes() {
-        return Err("its checksum does not fit".to_owned());
-    }
+    let record = own::unsealed(bytes)?;
     let Tag { v } = serde_json::from_slice(record).map_err(|error| error.to_string())?;
     if v != VERSION {
         return Err(format!("it has version {v}, this program reads {VERSION}; use a newer one"));

@@ -11,7 +11,7 @@ use gigapi_catalog::{Catalog, Standing};
 use gigapi_storage::Layers;
 use tokio::sync::watch;
 
-use crate::{Condition, Result, condition, rebuild};
+use crate::{Condition, Error, Result, condition, rebuild};
 
 /// How often the catalog is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -93,7 +93,13 @@ impl Guardian {
                 Condition::Rebuilding { silent } if silent < SILENCE_MAX || !self.rebuilds => {
                     self.wait("another process rebuilds it".to_owned()).await;
                 }
-                lost if self.rebuilds => self.restore(&lost).await?,
+                lost if self.rebuilds => match self.restore(&lost).await {
+                    // Another process was first, or is about to be.
+                    Err(Error::Catalog(gigapi_catalog::Error::Superseded { .. })) => {
+                        self.wait("another process rebuilds it".to_owned()).await;
+                    }
+                    restored => restored?,
+                },
                 _ => self.wait("it was lost; a writer rebuilds it".to_owned()).await,
             }
             if self.rebuilds && matches!(self.catalog.standing().await?, Standing::Serving(_)) {

@@ -4,11 +4,30 @@ use std::future::ready;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use gigapi_storage::Layer;
+use gigapi_storage::{Layer, checksum};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use crate::Result;
+
+const TRAILER: &str = "xxh3:";
+
+/// A line of JSON, and a line with its checksum, so that damage is noticed.
+pub(crate) fn sealed(mut record: Vec<u8>) -> Vec<u8> {
+    let trailer = format!("\n{TRAILER}{:016x}\n", checksum(&record));
+    record.extend_from_slice(trailer.as_bytes());
+    record
+}
+
+/// The line of JSON, if its checksum fits.
+pub(crate) fn unsealed(bytes: &[u8]) -> std::result::Result<&[u8], &'static str> {
+    let split = bytes.iter().position(|byte| *byte == b'\n').ok_or("it is cut off")?;
+    let (record, trailer) = bytes.split_at(split);
+    if trailer != format!("\n{TRAILER}{:016x}\n", checksum(record)).as_bytes() {
+        return Err("its checksum does not fit");
+    }
+    Ok(record)
+}
 
 /// The objects below a folder, without their folder.
 pub(crate) async fn list(layer: &Layer, folder: &Path) -> Result<Vec<Path>> {

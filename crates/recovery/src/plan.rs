@@ -44,6 +44,8 @@ pub struct Survey {
     pub found: Vec<Found>,
     /// Tables that were dropped.
     pub dropped: HashSet<TableId>,
+    /// Per table its newest definition that lies there by itself, with its epoch.
+    pub definitions: HashMap<TableId, (u64, Arc<TableDef>)>,
 }
 
 /// The state to restore.
@@ -133,25 +135,24 @@ pub enum PlanError {
 /// The state of all tables.
 pub fn plan(survey: &Survey) -> Result<RebuildPlan, PlanError> {
     let mut by_table: BTreeMap<TableId, Vec<&Found>> = BTreeMap::new();
-    for table in survey.checkpoints.keys() {
+    for table in survey.checkpoints.keys().chain(survey.definitions.keys()) {
         by_table.entry(*table).or_default();
     }
     for found in &survey.found {
         by_table.entry(found.table.id).or_default().push(found);
     }
     let mut result = RebuildPlan { dropped: survey.dropped.iter().copied().collect(), ..RebuildPlan::default() };
-    let mut names: HashMap<String, TableId> = HashMap::new();
+    let mut planned: Vec<Planned> = Vec::new();
     for (id, found) in by_table {
         if survey.dropped.contains(&id) {
             continue;
         }
-        let Some(table) = plan_table(survey.checkpoints.get(&id), &survey.present, &found)? else { continue };
-        let name = name_of(&table.table);
-        if let Some(first) = names.insert(name.clone(), id) {
-            return Err(PlanError::NameTwice { name, first, second: id });
-        }
-        result.tables.push(table);
+        let (base, definition) = (survey.checkpoints.get(&id), survey.definitions.get(&id));
+        let Some(table) = plan_table(base, definition, &survey.present, &found)? else { continue };
+        let bare = definition.filter(|_| base.is_none() && table.files.is_empty()).map(|(epoch, _)| *epoch);
+        planned.push(Planned { table, bare });
     }
+    result.tables = without_strays(planned)?;
     let live: HashSet<FileId> = result.tables.iter().flat_map(|table| &table.files).map(|new| new.file.id).collect();
     let known = survey.found.iter().map(|found| found.file.id).chain(survey.present.keys().copied());
     result.orphans = known.filter(|file| !live.contains(file)).collect();
@@ -160,24 +161,59 @@ pub fn plan(survey: &Survey) -> Result<RebuildPlan, PlanError> {
     Ok(result)
 }
 
+/// A table's state, and the definition's epoch if nothing but that is known of it.
+struct Planned {
+    table: TableExport,
+    bare: Option<u64>,
+}
+
+/// A definition may have been laid down while its catalog was lost, and its name given again by the next one: then no
+/// row relies on it, and what else has the name is the table.
+fn without_strays(planned: Vec<Planned>) -> Result<Vec<TableExport>, PlanError> {
+    let mut by_name: BTreeMap<String, Planned> = BTreeMap::new();
+    for table in planned {
+        let name = name_of(&table.table.table);
+        let Some(other) = by_name.get(&name) else {
+            by_name.insert(name, table);
+            continue;
+        };
+        match (other.bare, table.bare) {
+            (Some(first), Some(second)) if first == second => return Err(name_twice(name, other, &table)),
+            (None, None) => return Err(name_twice(name, other, &table)),
+            (Some(first), Some(second)) if first > second => {}
+            (None, Some(_)) => {}
+            (Some(_), _) => drop(by_name.insert(name, table)),
+        }
+    }
+    let mut tables: Vec<TableExport> = by_name.into_values().map(|planned| planned.table).collect();
+    tables.sort_by_key(|table| table.table.id);
+    Ok(tables)
+}
+
+fn name_twice(name: String, first: &Planned, second: &Planned) -> PlanError {
+    PlanError::NameTwice { name, first: first.table.table.id, second: second.table.table.id }
+}
+
 /// The state of one table; none if nothing eligible was found.
 ///
 /// Eligible are the base's files and files whose footer has the base's epoch or a later one: an output of an
 /// earlier epoch that turned up late was never committed after the base.
 pub fn plan_table(
     base: Option<&TableExport>,
+    definition: Option<&(u64, Arc<TableDef>)>,
     present: &HashMap<FileId, LayerName>,
     found: &[&Found],
 ) -> Result<Option<TableExport>, PlanError> {
     let epoch = base.map_or(0, |base| base.epoch);
     let eligible: Vec<&Found> = found.iter().copied().filter(|found| found.facts.catalog_epoch >= epoch).collect();
-    let Some(table) = newest_definition(base, &eligible) else { return Ok(None) };
+    let Some(table) = newest_definition(base, definition, &eligible) else { return Ok(None) };
     let scene = Scene { name: name_of(&table), base, present, found: eligible };
     let lineage = Lineage::new(base, &scene.found);
     let (chosen, watermarks) = scene.committed(&lineage)?;
     let picked = scene.cover(&lineage, &chosen)?;
     let mut files = scene.base_files(&picked);
-    let version = ranks::rank(base, &scene.found, &lineage, &chosen, &picked, &mut files);
+    // A table without rows has a version too.
+    let version = 1.max(ranks::rank(base, &scene.found, &lineage, &chosen, &picked, &mut files));
     files.sort_by_key(|new| (new.file.time.min, new.file.id));
     Ok(Some(TableExport { epoch, table, version, files, watermarks }))
 }
@@ -186,11 +222,17 @@ fn name_of(table: &TableDef) -> String {
     format!("{}.{}", table.database, table.name)
 }
 
-/// The latest definition, by epoch and revision; footers may know a later one than the checkpoint.
-fn newest_definition(base: Option<&TableExport>, found: &[&Found]) -> Option<Arc<TableDef>> {
+/// The latest definition, by epoch and revision; footers and an object of its own may know a later one than the
+/// checkpoint.
+fn newest_definition(
+    base: Option<&TableExport>,
+    alone: Option<&(u64, Arc<TableDef>)>,
+    found: &[&Found],
+) -> Option<Arc<TableDef>> {
     let of_base = base.map(|base| (base.epoch, &base.table));
     let of_files = found.iter().map(|found| (found.facts.catalog_epoch, &found.table));
-    let newest = of_base.into_iter().chain(of_files).max_by_key(|(epoch, table)| (*epoch, table.revision));
+    let alone = alone.map(|(epoch, table)| (*epoch, table));
+    let newest = of_base.into_iter().chain(of_files).chain(alone).max_by_key(|(epoch, table)| (*epoch, table.revision));
     newest.map(|(_, table)| table.clone())
 }
 

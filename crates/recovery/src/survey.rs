@@ -1,4 +1,4 @@
-//! Looking at the layers: checkpoints, tombstones, and the footers of all data files that no checkpoint names.
+//! Looking at the layers: checkpoints, definitions, tombstones, and the footers of all data files that no checkpoint names.
 //!
 //! Files of a checkpoint are compared by size alone; all others are read whole, because their checksum and
 //! statistics can be had in no other way. Objects that are not ours, or of another catalog, are counted and left
@@ -12,6 +12,7 @@ use gigapi_storage::{FilePath, Layer, Layers, read_facts};
 use object_store::path::Path;
 
 use crate::checkpoint::{CheckpointName, names, newest_checkpoints};
+use crate::definition::newest_definitions;
 use crate::{Error, Found, Result, Survey, epoch, tombstones};
 
 /// Whole files are read, at most 4 GB each and far smaller as a rule, so only a few at a time.
@@ -21,7 +22,7 @@ const READS_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Sighting {
     pub(crate) survey: Survey,
-    /// The highest epoch that a data file or a checkpoint remembers; 0 if there is none.
+    /// The highest epoch that a data file, a definition or a checkpoint remembers; 0 if there is none.
     pub(crate) remembered: u64,
     /// The highest epoch that a rebuild has taken.
     pub(crate) taken: u64,
@@ -37,7 +38,9 @@ pub(crate) async fn look(layers: &Layers, catalog: CatalogId) -> Result<Sighting
     for export in checkpoints.values() {
         sizes.extend(export.files.iter().map(|new| (new.file.id, new.file.bytes)));
     }
-    let mut survey = Survey { checkpoints, dropped, ..Survey::default() };
+    let definitions = newest_definitions(layers, catalog).await?;
+    let remembered = definitions.values().map(|(epoch, _)| *epoch).max().unwrap_or(0);
+    let mut survey = Survey { checkpoints, dropped, definitions, ..Survey::default() };
     let mut unknown: HashMap<FileId, (&Layer, Path)> = HashMap::new();
     for layer in layers.iter() {
         let failed = |error| layer.error("listing", &Path::default(), error);
@@ -55,7 +58,7 @@ pub(crate) async fn look(layers: &Layers, catalog: CatalogId) -> Result<Sighting
             }
         }
     }
-    let mut sighting = Sighting { survey, remembered: 0, taken: epoch::highest(layers).await?, foreign: 0 };
+    let mut sighting = Sighting { survey, remembered, taken: epoch::highest(layers).await?, foreign: 0 };
     sighting.read_all(unknown.into_values().collect(), catalog).await?;
     sighting.check_names(layers).await?;
     Ok(sighting)

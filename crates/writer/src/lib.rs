@@ -12,6 +12,7 @@
 mod buffer;
 mod cpu;
 mod crash;
+mod definitions;
 mod flush;
 mod http;
 mod idempotency;

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::buffer::{ApplyToBuffer, Buffer};
+use crate::definitions::Definitions;
 use crate::flush::{Flusher, FlusherParts, Session};
 use crate::idempotency::Keys;
 use crate::ingest::{Ingest, IngestOptions, Outcome, WriteError, WriteRequest};
@@ -105,6 +106,9 @@ pub enum OpenError {
     /// The first layer said no.
     #[error("the layer cannot be used: {0}")]
     Layer(#[from] gigapi_storage::Error),
+    /// What lies on a layer could not be looked at.
+    #[error(transparent)]
+    Recovery(#[from] gigapi_recovery::Error),
     /// A thread or task could not be started or ended by a panic.
     #[error("the writer cannot be started: {0}")]
     Start(String),
@@ -118,6 +122,7 @@ impl OpenError {
             Self::Replay { .. } | Self::CatalogBehind { .. } => ErrorKind::Corrupt,
             Self::Catalog(error) => error.kind(),
             Self::Layer(error) => error.kind(),
+            Self::Recovery(error) => error.kind(),
             Self::Start(_) => ErrorKind::Internal,
         }
     }
@@ -149,14 +154,13 @@ impl Writer {
         let session = open_session(catalog.as_ref(), &folder, &options).await?;
         let metrics = components.metrics.register(Metrics::register);
         let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
-        for record in catalog.idempotency_records().await? {
-            keys.remember(record);
-        }
+        catalog.idempotency_records().await?.into_iter().for_each(|record| keys.remember(record));
         let buffer = Arc::new(Buffer::new(session.watermarks.clone()));
         let disk: Arc<dyn Disk> = Arc::new(LocalDisk::new(options.wal.clone()));
         let replayed = replay_into(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
         check_committed(catalog.as_ref(), &session, &replayed.replay, &options).await?;
-        adopt_unknown(catalog.as_ref(), &replayed.definitions).await?;
+        let definitions = Definitions::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?;
+        definitions.restore(replayed.definitions.values()).await?;
         let damaged = report_damage(&replayed.replay, &options, &components.readiness, &metrics);
         let flush_now = Arc::new(Notify::new());
         let apply =
@@ -166,7 +170,7 @@ impl Writer {
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
         let epoch = catalog.epochs().await?.epoch;
-        let tables = Arc::new(Tables::new(Arc::clone(&catalog), epoch, replayed.definitions));
+        let tables = Arc::new(Tables::new(Arc::clone(&catalog), definitions, epoch, replayed.definitions));
         let publisher = match &options.place {
             None => Publisher::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?,
             Some(_) => Publisher::off(),
@@ -383,32 +387,6 @@ async fn replay_into(
         Ok(replayed) => replayed.map_err(|source| OpenError::Replay { path: path.to_owned(), source }),
         Err(panic) => Err(OpenError::Start(format!("replay ended by a panic: {panic}"))),
     }
-}
-
-/// Tables that the log knows better than the catalog are defined again, under their own ids. Where that
-/// cannot be, their rows wait in the log and the flusher says so.
-async fn adopt_unknown(catalog: &dyn Catalog, definitions: &HashMap<TableId, TableDef>) -> Result<(), OpenError> {
-    for (&id, definition) in definitions {
-        let is_lost = match catalog.table_state(id).await? {
-            TableState::Live(known) => known.revision < definition.revision,
-            TableState::Unknown => true,
-            TableState::Dropped => false,
-        };
-        if !is_lost {
-            continue;
-        }
-        let (database, table) = (&definition.database, &definition.name);
-        tracing::warn!(%database, %table, "the catalog lost this definition; the write-ahead log has it");
-        if let Err(error) = catalog.adopt(definition).await {
-            match error.kind() {
-                ErrorKind::Conflict | ErrorKind::NotFound => {
-                    tracing::error!(%database, %table, %error, "it cannot be restored")
-                }
-                _ => return Err(error.into()),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Damage keeps the process from being ready until it is accepted.

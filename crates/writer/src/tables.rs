@@ -1,4 +1,4 @@
-//! Definitions as the write path needs them: at hand, and at most a second old.
+//! Definitions as the write path needs them: at hand, at most a second old, and safe ([`crate::definitions`]).
 //!
 //! A stale definition does no harm: it can only lack columns, and asking the catalog for a column that it
 //! has already is how the writer finds out. The age limit bounds how long rows are taken for a table that
@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_catalog::{Catalog, Definition, TableState};
-use gigapi_model::{DatabaseName, ErrorKind, NewColumn, TableDef, TableId, TableKey, TableName};
+use gigapi_catalog::{Catalog, Definition};
+use gigapi_model::{DatabaseName, NewColumn, TableDef, TableId, TableKey, TableName};
 use parking_lot::RwLock;
 use tokio::time::Instant;
+
+use crate::definitions::Definitions;
 
 const AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -25,6 +27,7 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct Tables {
     catalog: Arc<dyn Catalog>,
+    definitions: Definitions,
     known: RwLock<HashMap<DatabaseName, HashMap<TableName, Known>>>,
     /// Every definition under which rows were logged, by the table's own id.
     held: RwLock<HashMap<TableId, Arc<TableDef>>>,
@@ -34,10 +37,15 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Starts with what the log holds, all of which the catalog knows in that epoch.
-    pub(crate) fn new(catalog: Arc<dyn Catalog>, epoch: u64, logged: HashMap<TableId, TableDef>) -> Self {
+    pub(crate) fn new(
+        catalog: Arc<dyn Catalog>,
+        definitions: Definitions,
+        epoch: u64,
+        logged: HashMap<TableId, TableDef>,
+    ) -> Self {
         let held = logged.into_iter().map(|(id, table)| (id, Arc::new(table))).collect();
         let epoch = tokio::sync::Mutex::new(epoch);
-        Self { catalog, known: RwLock::default(), held: RwLock::new(held), epoch }
+        Self { catalog, definitions, known: RwLock::default(), held: RwLock::new(held), epoch }
     }
 
     /// A rebuild brings back what lies on the layers. Definitions whose rows are in the log alone are made known to
@@ -48,21 +56,8 @@ impl Tables {
             return Ok(());
         }
         let held: Vec<Arc<TableDef>> = self.held.read().values().cloned().collect();
-        for table in held {
-            match self.catalog.table_state(table.id).await? {
-                TableState::Live(found) if found.revision >= table.revision => continue,
-                TableState::Dropped => continue,
-                TableState::Live(_) | TableState::Unknown => {}
-            }
-            let (database, name) = (&table.database, &table.name);
-            tracing::warn!(%database, table = %name, "the rebuilt catalog lacks this definition; the log has it");
-            match self.catalog.adopt(&table).await {
-                Ok(table) => self.keep(table),
-                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
-                    tracing::error!(%database, table = %name, %error, "it cannot be restored; its rows stay in the log");
-                }
-                Err(error) => return Err(error),
-            }
+        for table in self.definitions.restore(held.iter().map(Arc::as_ref)).await? {
+            self.keep(table);
         }
         *known = epoch;
         Ok(())
@@ -84,8 +79,7 @@ impl Tables {
         if let Some(table) = self.at_hand(database, table.as_str()) {
             return Ok(Some(table));
         }
-        let found = self.catalog.table(database, table).await;
-        match found {
+        match self.find(database, table).await {
             Ok(Some(found)) => {
                 self.keep(Arc::clone(&found));
                 Ok(Some(found))
@@ -104,6 +98,20 @@ impl Tables {
         }
     }
 
+    /// The catalog's definition, once it is safe to use.
+    async fn find(&self, database: &DatabaseName, table: &TableName) -> gigapi_catalog::Result<Option<Arc<TableDef>>> {
+        let Some(found) = self.catalog.table(database, table).await? else { return Ok(None) };
+        let epoch = *self.epoch.lock().await;
+        if self.definitions.has(epoch, &found) {
+            return Ok(Some(found));
+        }
+        // Another process made it. Asked for again, so that it is of the epoch under which it is laid down.
+        let before = self.catalog.epochs().await?;
+        let Some(found) = self.catalog.table(database, table).await? else { return Ok(None) };
+        self.definitions.lay(&before, &found).await?;
+        Ok(Some(found))
+    }
+
     /// Makes the table have these columns.
     pub(crate) async fn define(
         &self,
@@ -112,10 +120,12 @@ impl Tables {
         columns: Vec<NewColumn>,
         key: TableKey,
     ) -> gigapi_catalog::Result<Arc<TableDef>> {
-        self.follow(self.catalog.epochs().await?.epoch).await?;
+        let before = self.catalog.epochs().await?;
+        self.follow(before.epoch).await?;
         let definition = Definition { database: database.clone(), table: table.clone(), columns, key };
         match self.catalog.define(definition).await {
             Ok(table) => {
+                self.definitions.lay(&before, &table).await?;
                 self.keep(Arc::clone(&table));
                 Ok(table)
             }

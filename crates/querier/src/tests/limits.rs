@@ -124,11 +124,11 @@ async fn queries_are_counted_by_how_they_ended() {
     let mut told = String::new();
     prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
     for line in [
-        "gigapi_queries_total{outcome=\"ok\"} 1",
-        "gigapi_queries_total{outcome=\"invalid\"} 1",
-        "gigapi_query_rows_total 1",
-        "gigapi_query_files_opened_total 1",
-        "gigapi_queries_active 0",
+        "queries_total{outcome=\"ok\"} 1",
+        "queries_total{outcome=\"invalid\"} 1",
+        "query_rows_total 1",
+        "query_files_opened_total 1",
+        "queries_active 0",
     ] {
         assert!(told.contains(line), "{line} is not in\n{told}");
     }

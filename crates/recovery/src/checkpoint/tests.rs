@@ -1,4 +1,5 @@
 use gigapi_model::{DatabaseName, TableKey, TableName};
+use gigapi_storage::checksum;
 use object_store::ObjectStoreExt;
 use proptest::prelude::*;
 use uuid::Uuid;

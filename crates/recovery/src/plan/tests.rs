@@ -95,14 +95,14 @@ fn without_a_checkpoint_footers_tell_all() {
     let second = found(&table, 9, 1, flush(6, 6, 0, 1));
     let half = found(&table, 12, 1, flush(7, 8, 0, 2));
     let all = [&first[0], &first[1], &second, &half];
-    let plan = plan_table(None, &HashMap::new(), &all).unwrap().unwrap();
+    let plan = plan_table(None, None, &HashMap::new(), &all).unwrap().unwrap();
     assert_eq!(plan.watermarks, HashMap::from([(writer(1), 6)]));
     assert_eq!(plan.files.len(), 3);
     let sequences: HashMap<FileId, u64> = plan.files.iter().map(|new| (new.file.id, new.file.sequence.hi)).collect();
     assert_eq!(sequences[&first[0].file.id], sequences[&first[1].file.id]);
     assert!(sequences[&first[0].file.id] < sequences[&second.file.id]);
     assert!(plan.version > sequences[&second.file.id]);
-    assert!(plan_table(None, &HashMap::new(), &[]).unwrap().is_none());
+    assert!(plan_table(None, None, &HashMap::new(), &[]).unwrap().is_none());
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn later_flushes_rank_after_the_checkpoint_and_older_epochs_are_out() {
     let old = found(&table, 0, 1, flush(1, 4, 0, 1));
     let new = found(&table, 5, 1, flush(5, 9, 0, 1));
     let mut base = base(&table, 7, 4, &[&old]);
-    let plan = plan_table(Some(&base), &present(&[&old]), &[&new]).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &present(&[&old]), &[&new]).unwrap().unwrap();
     let sequences: Vec<_> = plan.files.iter().map(|new| new.file.sequence.lo).collect();
     assert_eq!((sequences, plan.watermarks[&writer(1)]), (vec![2, 8], 9));
     assert!(plan.version > 8);
     base.epoch = 2;
-    let plan = plan_table(Some(&base), &present(&[&old]), &[&new]).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &present(&[&old]), &[&new]).unwrap().unwrap();
     assert_eq!((live(&plan), plan.watermarks[&writer(1)]), (vec![old.file.id], 4));
 }
 
@@ -127,11 +127,11 @@ fn a_merge_stands_for_what_is_gone_and_proves_its_flushes() {
     let flushed = found(&table, 5, 1, flush(5, 9, 0, 1));
     let merged = found(&table, 8, 1, merge(2, 8, &[&kept, &flushed]));
     let base = base(&table, 7, 4, &[&kept]);
-    let plan = plan_table(Some(&base), &HashMap::new(), &[&flushed, &merged]).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &HashMap::new(), &[&flushed, &merged]).unwrap().unwrap();
     assert_eq!((live(&plan), plan.watermarks[&writer(1)]), (vec![merged.file.id], 9));
     assert_eq!(plan.files[0].file.sequence, SequenceRange { lo: 2, hi: 8 });
     // With all inputs there either choice is right, but only one of them.
-    let plan = plan_table(Some(&base), &present(&[&kept]), &[&flushed, &merged]).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &present(&[&kept]), &[&flushed, &merged]).unwrap().unwrap();
     assert!(live(&plan) == [merged.file.id] || plan.files.len() == 2);
 }
 
@@ -140,30 +140,33 @@ fn what_is_missing_is_named() {
     let table = table(1, "cpu");
     let kept = found(&table, 0, 1, flush(1, 4, 0, 1));
     let base = base(&table, 7, 4, &[&kept]);
-    let gone = plan_table(Some(&base), &HashMap::new(), &[]).unwrap_err();
+    let gone = plan_table(Some(&base), None, &HashMap::new(), &[]).unwrap_err();
     assert_eq!(gone, PlanError::FileGone { table: "db.cpu".to_owned(), file: kept.file.id });
 
     let lost = found(&table, 1, 1, flush(5, 5, 0, 1));
     let merged = found(&table, 2, 1, merge(8, 9, &[&lost]));
-    let error = plan_table(Some(&base), &present(&[&kept]), &[&merged]).unwrap_err();
+    let error = plan_table(Some(&base), None, &present(&[&kept]), &[&merged]).unwrap_err();
     assert!(matches!(error, PlanError::LineageLost { source_file, .. } if source_file == lost.file.id), "{error}");
     // The same of rows that the checkpoint holds in another file is a leftover.
     let leftover = found(&table, 2, 1, merge(2, 7, &[&lost]));
-    assert_eq!(live(&plan_table(Some(&base), &present(&[&kept]), &[&leftover]).unwrap().unwrap()), [kept.file.id]);
+    assert_eq!(
+        live(&plan_table(Some(&base), None, &present(&[&kept]), &[&leftover]).unwrap().unwrap()),
+        [kept.file.id]
+    );
 
     // One of a later epoch is not, whatever its sequence: versions begin where the rebuild left them.
     let later = found(&table, 2, 2, merge(2, 7, &[&lost]));
-    let error = plan_table(Some(&base), &present(&[&kept]), &[&later]).unwrap_err();
+    let error = plan_table(Some(&base), None, &present(&[&kept]), &[&later]).unwrap_err();
     assert!(matches!(error, PlanError::LineageLost { source_file, .. } if source_file == lost.file.id), "{error}");
 
     let part = found(&table, 3, 1, flush(5, 9, 0, 2));
     let proof = found(&table, 4, 1, merge(8, 8, &[&part]));
-    let error = plan_table(Some(&base), &present(&[&kept]), &[&part, &proof]).unwrap_err();
+    let error = plan_table(Some(&base), None, &present(&[&kept]), &[&part, &proof]).unwrap_err();
     assert!(matches!(error, PlanError::PartGone { lo: 5, hi: 9, part: 1, .. }), "{error}");
 
     let far = found(&table, 5, 1, flush(8, 9, 0, 1));
     let proof = found(&table, 6, 1, merge(8, 8, &[&far]));
-    let error = plan_table(Some(&base), &present(&[&kept]), &[&far, &proof]).unwrap_err();
+    let error = plan_table(Some(&base), None, &present(&[&kept]), &[&far, &proof]).unwrap_err();
     assert!(matches!(error, PlanError::Unreachable { lo: 8, hi: 9, .. }), "{error}");
 }
 
@@ -172,7 +175,7 @@ fn a_merge_that_names_itself_is_no_lineage() {
     let table = table(1, "cpu");
     let mut merged = found(&table, 0, 1, merge(1, 1, &[]));
     merged.facts.origin = Origin::Merge { sequence: SequenceRange { lo: 1, hi: 1 }, sources: vec![merged.file.id] };
-    let error = plan_table(None, &HashMap::new(), &[&merged]).unwrap_err();
+    let error = plan_table(None, None, &HashMap::new(), &[&merged]).unwrap_err();
     assert!(matches!(error, PlanError::LineageLost { .. }), "{error}");
 }
 
@@ -181,7 +184,7 @@ fn repeated_uploads_of_one_part_count_once() {
     let table = table(1, "cpu");
     let once = found(&table, 0, 1, flush(1, 4, 0, 1));
     let again = found(&table, 2, 1, flush(1, 4, 0, 1));
-    let plan = plan_table(None, &HashMap::new(), &[&once, &again]).unwrap().unwrap();
+    let plan = plan_table(None, None, &HashMap::new(), &[&once, &again]).unwrap().unwrap();
     assert_eq!((plan.files.len(), plan.watermarks[&writer(1)]), (1, 4));
 }
 
@@ -194,7 +197,7 @@ fn the_latest_definition_wins_wherever_it_is() {
     let old = found(&table, 0, 1, flush(1, 4, 0, 1));
     let new = found(&extended, 5, 1, flush(9, 9, 0, 1));
     let base = base(&table, 7, 4, &[&old]);
-    let plan = plan_table(Some(&base), &present(&[&old]), &[&new]).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &present(&[&old]), &[&new]).unwrap().unwrap();
     assert_eq!((plan.table.revision, plan.files.len()), (5, 1));
 }
 
@@ -204,7 +207,7 @@ fn flushes_of_one_writer_rank_by_their_interval() {
     // The later interval was uploaded before a crash, the earlier one again after it.
     let later = found(&table, 2, 1, flush(4, 6, 0, 1));
     let earlier = found(&table, 10, 1, flush(1, 3, 0, 1));
-    let plan = plan_table(None, &HashMap::new(), &[&later, &earlier]).unwrap().unwrap();
+    let plan = plan_table(None, None, &HashMap::new(), &[&later, &earlier]).unwrap().unwrap();
     let of = |found: &Found| plan.files.iter().find(|new| new.file.id == found.file.id).unwrap().file.sequence.lo;
     assert!(of(&earlier) < of(&later));
 }
@@ -221,7 +224,7 @@ fn merged_flushes_rank_together() {
         found(&table, 6, 1, Origin::Flush { writer: writer(1), writer_epoch: 1, lo: 2, hi: 9, part: 0, parts: 1 });
     let sources = merge(2, 4, &[&a, &c]);
     let merged = Found { facts: FileFacts { origin: sources, ..merged.facts.clone() }, ..merged };
-    let plan = plan_table(None, &HashMap::new(), &[&a, &b, &c, &filler, &merged]).unwrap().unwrap();
+    let plan = plan_table(None, None, &HashMap::new(), &[&a, &b, &c, &filler, &merged]).unwrap().unwrap();
     let of = |found: &Found| plan.files.iter().find(|new| new.file.id == found.file.id).map(|new| new.file.sequence);
     if let Some(span) = of(&merged) {
         assert_eq!(span.hi, span.lo + 1, "another flush lies inside the merge's span");
@@ -245,7 +248,7 @@ fn a_merge_of_the_base_and_a_flush_encloses_no_other_flush() {
     let table = table(1, "cpu");
     let ([_, uploaded_first, committed_first, merged], base) = late_commit(&table);
     let found = [&uploaded_first, &committed_first, &merged];
-    let plan = plan_table(Some(&base), &HashMap::new(), &found).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &HashMap::new(), &found).unwrap().unwrap();
     assert_eq!(live(&plan).len(), 2, "the base's file is gone, so the merge is needed");
     let of = |found: &Found| plan.files.iter().find(|new| new.file.id == found.file.id).unwrap().file.sequence;
     assert!(of(&merged).hi < of(&uploaded_first).lo, "{:?} {:?}", of(&merged), of(&uploaded_first));
@@ -256,7 +259,7 @@ fn files_are_taken_as_they_were_committed_while_they_are_there() {
     let table = table(1, "cpu");
     let ([kept, uploaded_first, committed_first, merged], base) = late_commit(&table);
     let found = [&uploaded_first, &committed_first, &merged];
-    let plan = plan_table(Some(&base), &present(&[&kept]), &found).unwrap().unwrap();
+    let plan = plan_table(Some(&base), None, &present(&[&kept]), &found).unwrap().unwrap();
     assert_eq!(live(&plan).len(), 3);
     assert!(!live(&plan).contains(&merged.file.id));
 }
@@ -272,4 +275,33 @@ fn dropped_tables_stay_dropped_and_names_are_unique() {
     let planned = plan(&survey).unwrap();
     assert_eq!((planned.tables.len(), planned.dropped, planned.orphans), (1, vec![cpu.id], vec![old.file.id]));
     assert_eq!(live(&planned.tables[0]), [new.file.id]);
+}
+
+#[test]
+fn a_definition_that_lies_there_by_itself_is_a_table_unless_another_has_its_name() {
+    let (old, new) = (table(1, "cpu"), table(2, "cpu"));
+    let later = Arc::new(TableDef { revision: 5, ..(*old).clone() });
+    let names = |survey: &Survey| -> Result<Vec<(TableId, u64)>, PlanError> {
+        Ok(plan(survey)?.tables.iter().map(|export| (export.table.id, export.table.revision)).collect())
+    };
+    // Nothing but the definition: an empty table. A later one than the checkpoint's counts, one of an earlier epoch not.
+    let mut survey = Survey { definitions: HashMap::from([(old.id, (1, later.clone()))]), ..Survey::default() };
+    assert_eq!(names(&survey), Ok(vec![(old.id, 5)]));
+    assert!(plan(&survey).unwrap().tables[0].version > 0);
+    survey.checkpoints.insert(old.id, base(&old, 4, 9, &[]));
+    assert_eq!(names(&survey), Ok(vec![(old.id, 5)]));
+    survey.definitions.insert(old.id, (0, later.clone()));
+    assert_eq!(names(&survey), Ok(vec![(old.id, 1)]));
+    survey.dropped.insert(old.id);
+    assert_eq!(names(&survey), Ok(vec![]));
+
+    // Laid down while the catalog was lost: its name is another table's by now.
+    let mut survey = Survey { definitions: HashMap::from([(old.id, (1, later))]), ..Survey::default() };
+    survey.definitions.insert(new.id, (2, new.clone()));
+    assert_eq!(names(&survey), Ok(vec![(new.id, 1)]));
+    survey.definitions.insert(new.id, (1, new.clone()));
+    assert!(matches!(names(&survey), Err(PlanError::NameTwice { .. })));
+    survey.definitions.remove(&new.id);
+    survey.found = vec![found(&new, 1, 1, flush(1, 1, 0, 1))];
+    assert_eq!(names(&survey), Ok(vec![(new.id, 1)]));
 }

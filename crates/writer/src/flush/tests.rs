@@ -137,8 +137,8 @@ async fn a_commit_is_waited_for_where_it_was_asked_for() {
 async fn a_failed_upload_is_tried_again_and_doubles_nothing() {
     let world = World::new();
     // Once the object is not there, once it is although the store says no.
-    world.faults.add(Fault::next(Operation::Put, Action::ErrorBefore));
-    world.faults.add(Fault::next(Operation::Put, Action::ErrorAfter));
+    world.faults.add(Fault::next(Operation::Put, Action::ErrorBefore).on("parquet"));
+    world.faults.add(Fault::next(Operation::Put, Action::ErrorAfter).on("parquet"));
     let writer = world.writer().await;
     let ingest = Arc::clone(&writer.ingest);
     let shutdown = Shutdown::new();
@@ -153,7 +153,7 @@ async fn a_failed_upload_is_tried_again_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_flushed_is_read_back_from_the_log() {
     let world = World::new();
-    world.faults.add(Fault::always(Operation::Put, Action::DiskFull));
+    world.faults.add(Fault::always(Operation::Put, Action::DiskFull).on("parquet"));
     let writer = world.writer().await;
     write(&writer, "m,h=a v=1i 1\nm,h=b v=2i 2").await.unwrap();
     run_to_the_end(writer).await;
@@ -186,7 +186,7 @@ async fn rows_of_a_dropped_table_go_and_a_new_one_of_its_name_has_none_of_them()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_catalog_gets_the_tables_of_the_log_back() {
     let world = World::new();
-    world.faults.add(Fault::always(Operation::Put, Action::DiskFull));
+    world.faults.add(Fault::always(Operation::Put, Action::DiskFull).on("parquet"));
     let writer = world.writer().await;
     write(&writer, "m,h=a v=1i 1").await.unwrap();
     let before = world.table("m").await;
@@ -261,4 +261,34 @@ async fn an_append_table_keeps_equal_rows() {
     write(&writer, "keyed v=1i 1\nkeyed v=1i 1").await.unwrap();
     run_to_the_end(writer).await;
     assert_eq!((world.committed_rows("m").await, world.committed_rows("keyed").await), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_relies_on_a_definition_that_lies_nowhere() {
+    let world = World::new();
+    let writer = world.writer().await;
+    world.faults.add(Fault::next(Operation::Put, Action::ErrorBefore).on("definitions"));
+    // The catalog has it by now, and still no row is taken for it.
+    assert!(write(&writer, "m v=1i 1").await.is_err());
+    let names = async || gigapi_recovery::definition_names(world.layers.first()).await.unwrap();
+    assert_eq!((world.table("m").await.revision, names().await), (1, Vec::new()));
+    assert!(writer.buffer().is_empty());
+    write(&writer, "m v=1i 1").await.unwrap();
+    let revisions = async || names().await.iter().map(|name| name.revision).collect::<Vec<_>>();
+    assert_eq!(revisions().await, [world.table("m").await.revision]);
+    // A later revision takes the earlier one's place.
+    write(&writer, "m v=1i,w=2i 2").await.unwrap();
+    assert_eq!(revisions().await, [world.table("m").await.revision]);
+    // What another writer defined is made sure of before it is used, and only once.
+    let other = World { folder: tempfile::tempdir().unwrap(), ..world };
+    let second = other.writer().await;
+    other.faults.take_calls();
+    write(&second, "m v=3i 3").await.unwrap();
+    let puts = other.faults.take_calls().into_iter().filter(|(operation, _)| *operation == Operation::Put);
+    assert_eq!(puts.count(), 0, "it lay there when the writer was opened");
+    write(&writer, "n v=1i 1").await.unwrap();
+    write(&second, "n v=2i 2").await.unwrap();
+    write(&second, "n v=3i 3").await.unwrap();
+    let puts = other.faults.take_calls().into_iter().filter(|(operation, _)| *operation == Operation::Put);
+    assert_eq!(puts.count(), 2, "once by each writer");
 }

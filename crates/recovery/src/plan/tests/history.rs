@@ -213,7 +213,7 @@ impl World {
         let present = all().filter(|found| of_base.contains(&found.file.id));
         let present: Vec<&Found> = present.collect();
         let found: Vec<&Found> = all().filter(|found| !of_base.contains(&found.file.id)).collect();
-        let planned = plan_table(self.base.as_ref(), &super::present(&present), &found)
+        let planned = plan_table(self.base.as_ref(), None, &super::present(&present), &found)
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         let Some(planned) = planned else {
             prop_assert!(self.watermarks.is_empty());

@@ -99,7 +99,7 @@ async fn an_upload_that_fails_gives_its_parts_up() {
     let server = ScriptedServer::start(script).await;
     let layer = s3_servers::layer(server.address, "");
     let error = layer.upload(&path(), content(5 * PART_BYTES)).await.unwrap_err();
-    assert!(error.to_string().contains("uploading of db/t/x failed"), "{error}");
+    assert!(error.to_string().contains("uploading of db/t/x on layer cold failed"), "{error}");
     assert!(error.to_string().contains("AccessDenied"), "{error}");
     given_up(&server).await;
 }

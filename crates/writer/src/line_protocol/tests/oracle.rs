@@ -28,9 +28,10 @@ fn has_bare_comma_in_a_name(line: &str, parsed: &ParsedLine<'_>) -> bool {
         let escaped = escape(name, &[',', '=', ' ']);
         line.contains(&format!(",{escaped}=")) || line.contains(&format!(" {escaped}="))
     };
-    // A comma right behind a comma begins no name here, whatever stands escaped elsewhere in the line.
+    // A comma right behind a comma or a space begins no name here, whatever stands escaped elsewhere in the line.
     let is_doubled = |name: &str| {
-        name.strip_prefix(',').is_some_and(|rest| line.contains(&format!(",,{}=", escape(rest, &[',', '=', ' ']))))
+        let bare = name.strip_prefix(',').map(|rest| format!(",{}=", escape(rest, &[',', '=', ' '])));
+        bare.is_some_and(|bare| line.contains(&format!(",{bare}")) || line.contains(&format!(" {bare}")))
     };
     tags.chain(fields).any(|name| name.contains(',') && (is_doubled(name) || !is_escaped(name)))
 }
