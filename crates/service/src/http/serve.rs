@@ -1,8 +1,9 @@
 //! The server: accepts connections, limits them, and lets them finish at shutdown.
 //!
 //! Each connection is one task that speaks HTTP/1.1 or HTTP/2, whichever the client begins with. Tasks are
-//! tracked; at shutdown the listener closes first, idle connections close at once, requests in flight get
-//! the drain timeout, and whoever is left is cut off. What is served is the router's business.
+//! tracked; at shutdown the listener closes first, every answer asks its client to close, connections that stay idle
+//! close after a moment, requests in flight get the drain timeout, and whoever is left is cut off. What is served is
+//! the router's business.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -14,7 +15,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -41,6 +43,8 @@ const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 2 << 20;
 /// The pause after the system refused to hand out a connection, usually for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long an idle connection stays open in a shutdown: closed at once, it would break the request that is on its way.
+const LINGER: Duration = Duration::from_millis(300);
 /// Connections over the limit that are told so at the same time; further ones are closed silently.
 const REFUSALS_MAX: usize = 64;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -199,15 +203,20 @@ impl Server {
         let mut deadline = Deadline::new(Arc::clone(&waiting), deadlines);
         let io = TokioIo::new(GuardedStream::new(stream, Arc::clone(&waiting)));
         let body_idle_timeout = self.options.body_idle_timeout;
-        let service = RouterService { router: self.router.clone(), waiting, body_idle_timeout };
+        let (router, draining) = (self.router.clone(), self.draining.clone());
+        let service = RouterService { router, waiting, body_idle_timeout, draining };
         let serving = self.http.serve_connection(io, service);
-        tokio::pin!(serving);
+        let lingered = async {
+            self.draining.cancelled().await;
+            tokio::time::sleep(LINGER.min(self.options.drain_timeout / 2)).await;
+        };
+        tokio::pin!(serving, lingered);
         // In this order: serving moves the connection on, after which the deadline is judged by its new state.
         let ended = tokio::select! {
             biased;
             ended = serving.as_mut() => ended,
             () = poll_fn(|cx| deadline.poll_passed(cx)) => Ok(()),
-            () = self.draining.cancelled() => {
+            () = lingered => {
                 serving.as_mut().graceful_shutdown();
                 tokio::select! {
                     biased;
@@ -291,6 +300,7 @@ struct RouterService {
     router: Router,
     waiting: Arc<Waiting>,
     body_idle_timeout: Duration,
+    draining: CancellationToken,
 }
 
 impl hyper::service::Service<Request<Incoming>> for RouterService {
@@ -303,9 +313,17 @@ impl hyper::service::Service<Request<Incoming>> for RouterService {
         let waiting = Arc::clone(&self.waiting);
         let idle = self.body_idle_timeout;
         let request = request.map(|body| Body::new(GuardedBody::new(body, idle)));
+        // HTTP/2 has its own way to say so.
+        let draining = Some(self.draining.clone()).filter(|_| request.version() < Version::HTTP_2);
         // A router is always ready, so it can be called without being polled for it.
         let answer = self.router.clone().call(request);
-        Box::pin(async move { Ok(answer.await?.map(|inner| AnswerBody { inner, waiting })) })
+        Box::pin(async move {
+            let mut answer = answer.await?.map(|inner| AnswerBody { inner, waiting });
+            if draining.is_some_and(|draining| draining.is_cancelled()) {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
+        })
     }
 }
 

@@ -25,6 +25,8 @@ struct World {
     faults: Arc<Faults>,
     readiness: Readiness,
     folder: tempfile::TempDir,
+    /// Where several writers share the catalog.
+    place: Option<String>,
 }
 
 impl World {
@@ -39,6 +41,7 @@ impl World {
             faults,
             readiness: Readiness::new(),
             folder: tempfile::tempdir().unwrap(),
+            place: None,
         }
     }
 
@@ -55,7 +58,7 @@ impl World {
         let settings = Settings::defaults();
         let mut options = WriterOptions {
             wal: self.folder.path().join("wal"),
-            place: None,
+            place: self.place.clone(),
             settings: settings.writer,
             limits: settings.limits,
         };
@@ -280,7 +283,7 @@ async fn no_row_relies_on_a_definition_that_lies_nowhere() {
     write(&writer, "m v=1i,w=2i 2").await.unwrap();
     assert_eq!(revisions().await, [world.table("m").await.revision]);
     // What another writer defined is made sure of before it is used, and only once.
-    let other = World { folder: tempfile::tempdir().unwrap(), ..world };
+    let other = World { folder: tempfile::tempdir().unwrap(), place: Some("b".to_owned()), ..world };
     let second = other.writer().await;
     other.faults.take_calls();
     write(&second, "m v=3i 3").await.unwrap();
