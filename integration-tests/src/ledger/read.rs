@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::Client;
 
 /// A row that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
     pub(super) client: String,
     pub(super) seq: u64,

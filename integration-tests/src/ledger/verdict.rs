@@ -89,7 +89,9 @@ pub(super) fn judge(requests: &[Vec<Request>], found: &[Row]) -> Verdict {
     let mut flaws = Vec::new();
     let sent = |requests: &Vec<Request>| requests.last().map_or(0, |last| last.first + last.count);
     let mut times: Vec<Vec<u32>> = requests.iter().map(|requests| vec![0; sent(requests) as usize]).collect();
-    for row in found {
+    let mut ordered: Vec<&Row> = found.iter().collect();
+    ordered.sort_unstable();
+    for row in ordered {
         let client = row.client.strip_prefix('c').and_then(|number| number.parse::<usize>().ok());
         let known = client.and_then(|client| Some((client, times.get_mut(client)?.get_mut(row.seq as usize)?)));
         match known {

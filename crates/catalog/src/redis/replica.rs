@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_model::{FileId, TableDef, TableId, Timestamp, WriterId};
+use gigapi_model::{DataFile, FileId, TableDef, TableId, Timestamp, WriterId};
 use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 
@@ -134,11 +134,11 @@ impl Replica {
 
     /// Follows a change that this process has just made to the revision that is here.
     pub(super) fn follow(&mut self, moved: Moved, made: Instant) {
-        self.snapshot = None;
+        let mut snapshot = self.snapshot.take();
         let next = self.rev.parse::<u64>().ok().map(|rev| (rev + 1).to_string());
         self.rev = String::new();
         let Some(next) = next.filter(|_| !moved.redefined) else { return };
-        self.apply(moved.delta);
+        self.apply(moved.delta, &mut snapshot);
         self.version = moved.version.unwrap_or(self.version);
         if let Some(ledger) = moved.ledger {
             self.keep(ledger);
@@ -147,11 +147,50 @@ impl Replica {
             self.asked = Some((made, now.plus(made.saturating_duration_since(asked))));
         }
         self.rev = next;
+        self.snapshot = self.brought_up(snapshot);
     }
 
-    fn apply(&mut self, delta: Delta) {
-        delta.removed.into_iter().for_each(|file| drop(self.files.remove(file)));
-        delta.added.into_iter().for_each(|file| self.files.insert(file));
+    /// Moves the files on, and with them a snapshot that no query holds: making it anew touches every file.
+    fn apply(&mut self, delta: Delta, snapshot: &mut Option<Arc<Snapshot>>) {
+        let mut listed = snapshot.as_mut().and_then(Arc::get_mut).map(|snapshot| &mut snapshot.files);
+        let place = |files: &Vec<Arc<DataFile>>, file: &DataFile| {
+            files.binary_search_by_key(&(file.time.min, file.id), |listed| (listed.time.min, listed.id))
+        };
+        let unlist = |listed: &mut Option<&mut Vec<Arc<DataFile>>>, file: &DataFile| {
+            if let Some(files) = listed
+                && let Ok(at) = place(files, file)
+            {
+                files.remove(at);
+            }
+        };
+        for id in delta.removed {
+            if let Some(file) = self.files.remove(id) {
+                unlist(&mut listed, &file);
+            }
+        }
+        for file in delta.added {
+            // One that was relocated takes its own place.
+            if let Some(earlier) = self.files.remove(file.id) {
+                unlist(&mut listed, &earlier);
+            }
+            if let Some(files) = &mut listed {
+                let at = place(files, &file).unwrap_or_else(|at| at);
+                files.insert(at, Arc::clone(&file));
+            }
+            self.files.insert(file);
+        }
+        if listed.is_none() {
+            *snapshot = None;
+        }
+    }
+
+    /// A snapshot whose files were moved on, with the rest of what is here by now.
+    fn brought_up(&self, mut snapshot: Option<Arc<Snapshot>>) -> Option<Arc<Snapshot>> {
+        let current = Arc::get_mut(snapshot.as_mut()?)?;
+        current.version = self.version;
+        current.table = Arc::clone(self.def.as_ref()?);
+        current.watermarks = Arc::clone(&self.watermarks);
+        snapshot
     }
 
     fn keep(&mut self, ledger: Ledger) {
@@ -195,15 +234,17 @@ impl Replica {
         let kind: String = convert(next()?)?;
         let entries: Vec<Vec<u8>> = convert(next()?)?;
         // What is applied in part because of an error is not trusted.
-        (self.rev, self.snapshot) = (String::new(), None);
+        self.rev = String::new();
+        let mut snapshot = self.snapshot.take();
         if kind == "whole" {
+            snapshot = None;
             self.files = FileSet::default();
             for record in entries {
                 self.files.insert(Arc::new(decode_file(&record)?));
             }
         } else {
             for entry in entries {
-                self.apply(delta::decode(&entry)?);
+                self.apply(delta::decode(&entry)?, &mut snapshot);
             }
         }
         if state == State::Dropped {
@@ -215,6 +256,7 @@ impl Replica {
         self.keep(ledger);
         (self.def_text, self.version, self.epoch, self.rev) = (def_text, version, epoch, rev);
         self.asked = Some((sent, now));
+        self.snapshot = self.brought_up(snapshot);
         Ok(Look { used, ..look(Finding::There) })
     }
 }

@@ -1,7 +1,9 @@
 //! How often Redis is asked.
 
+use gigapi_model::DataFile;
+
 use super::*;
-use crate::{CommitOutcome, Freshness};
+use crate::{ClaimRequest, CommitOutcome, Freshness};
 
 async fn rig() -> Rig {
     let server = TestServer::start(&[]);
@@ -84,4 +86,36 @@ async fn a_commit_is_one_round_trip() {
     assert_eq!(catalog.round_trips() - before, 3);
     assert_eq!(own.live(table.id).await.len(), 11);
     assert_eq!(elsewhere.snapshot(table.id, TimeRange::ALL).await.unwrap().files.len(), 11);
+}
+
+/// A snapshot that no query holds is moved on in place.
+#[tokio::test]
+async fn what_is_moved_on_is_what_is_read_anew() {
+    let rig = rig().await;
+    let (writer, table) = (rig.open(1).await, rig.table("cpu").await);
+    let catalog = another(&rig).await;
+    let mut held = Vec::new();
+    for seq in 1..40_u64 {
+        // Out of order in time, some at the same time as others.
+        let start = i64::try_from(seq * 7 % 11).unwrap();
+        rig.flush(&writer, table.id, seq, rig.file(start, start + 1)).await;
+        if seq % 5 == 0 {
+            let live = rig.live(table.id).await;
+            let input = &live[live.len() / 2];
+            let lease = Duration::from_secs(60);
+            let request = ClaimRequest { table: table.id, inputs: vec![input.id], lease };
+            let claim = rig.catalog.claim(request).await.unwrap();
+            let output = DataFile { sequence: input.sequence, ..rig.file(0, 11) };
+            let commit = rig.replace(table.id, claim, &[input], vec![output]);
+            rig.commit(commit).await.unwrap();
+        }
+        let reader = Arc::clone(&catalog).reader(Freshness::default());
+        let moved = reader.snapshot(table.id, None).await.unwrap();
+        let anew = another(&rig).await.snapshot(table.id, TimeRange::ALL).await.unwrap();
+        assert_eq!((moved.version, &moved.files, &moved.watermarks), (anew.version, &anew.files, &anew.watermarks));
+        if seq % 3 == 0 {
+            held.push((moved, anew));
+        }
+    }
+    assert!(held.iter().all(|(moved, anew)| moved.files == anew.files), "a snapshot that is held does not change");
 }
