@@ -5,6 +5,7 @@
 //! addresses, folders, secrets, and what the test itself asks for. With [`ClusterBuilder::proxied`] each of them
 //! reaches Redis and S3 through proxies of its own, so that any one link can be cut.
 
+mod inside;
 mod process;
 mod settings;
 
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 pub use process::Process;
 
 use crate::{Client, Proxy, Redis, S3, ServerOptions, until};
+use process::Place;
 use settings::Settings;
 
 /// The bucket of a cluster whose layer is in S3.
@@ -54,6 +56,8 @@ pub enum Binaries {
     One,
     /// `gigapi-writer`, `gigapi-querier` and `gigapi-compactor`.
     Separate,
+    /// None: the services run inside the test, where they can be told to stop and nothing worse.
+    Inside,
 }
 
 /// What a process does.
@@ -221,6 +225,7 @@ impl ClusterBuilder {
         options = match self.binaries {
             Binaries::One => options.set("GIGAPI_MODE", role.mode()),
             Binaries::Separate => options.program(&format!("gigapi-{}", role.name())),
+            Binaries::Inside => options,
         };
         if let Some(certificates) = cluster.redis.certificates() {
             options = options.set("SSL_CERT_FILE", certificates.authority());
@@ -231,7 +236,8 @@ impl ClusterBuilder {
         for (name, value) in settings.into_pairs() {
             options = options.set(&name, value);
         }
-        Ok(Process::new(member, name, options, redis, s3))
+        let place = if self.binaries == Binaries::Inside { Place::Inside } else { Place::Child };
+        Ok(Process::new(member, name, place, options, redis, s3))
     }
 
     async fn proxy(&self, to: Option<&str>) -> Result<Option<Proxy>> {

@@ -87,6 +87,15 @@ impl ServerOptions {
         self
     }
 
+    /// All settings, as variables of the environment.
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        let port = self.port.to_string();
+        let own = [("HTTP_HOST", "127.0.0.1"), ("HTTP_PORT", port.as_str()), ("FLIGHTSQL_ENABLE", "false")];
+        let own = own.map(|(name, value)| (name.into(), value.into()));
+        let root = [("GIGAPI_ROOT".into(), self.root.clone().into_os_string())];
+        root.into_iter().chain(own).chain(self.environment.iter().cloned()).collect()
+    }
+
     /// Where the server will listen.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -103,7 +112,7 @@ impl ServerOptions {
     /// Runs a verb of `gigapi` with the settings of this server, to its end.
     pub fn run(&self, verb: &[&str]) -> Result<Output> {
         let mut command = Command::new(binary()?);
-        command.args(verb).env("GIGAPI_ROOT", &self.root).envs(self.environment.iter().cloned());
+        command.args(verb).envs(self.variables());
         Ok(command.stdin(Stdio::null()).output()?)
     }
 
@@ -123,11 +132,7 @@ impl ServerOptions {
             command.arg("serve");
         }
         let child = command
-            .env("GIGAPI_ROOT", &self.root)
-            .env("HTTP_HOST", "127.0.0.1")
-            .env("HTTP_PORT", self.port.to_string())
-            .env("FLIGHTSQL_ENABLE", "false")
-            .envs(self.environment.iter().cloned())
+            .envs(self.variables())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

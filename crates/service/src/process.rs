@@ -72,6 +72,16 @@ pub struct Host {
     pub shutdown: Shutdown,
 }
 
+impl Host {
+    /// Opens what services run with; none if the shutdown comes first. Whoever calls this is the process: it handles
+    /// signals and logs as it likes.
+    pub async fn open(settings: Settings, shutdown: &Shutdown) -> Result<Option<Self>, BoxError> {
+        let Some(components) = open_until(&settings, shutdown).await? else { return Ok(None) };
+        let listeners = listeners(&settings).await?;
+        Ok(Some(Self { settings, components, listeners, shutdown: shutdown.clone() }))
+    }
+}
+
 /// A service that is up.
 pub struct Part {
     /// What it answers.
@@ -122,10 +132,10 @@ pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError
         let signals = Signals::listen()?;
         let shutdown = Shutdown::new();
         let running = async {
-            let Some(components) = open_until(&settings, &shutdown).await? else { return Ok(ExitCode::SUCCESS) };
-            let listeners = listeners(&settings).await?;
-            let host = Host { settings, components, listeners, shutdown: shutdown.clone() };
-            run(host).await.map(|()| ExitCode::SUCCESS)
+            match Host::open(settings, &shutdown).await? {
+                Some(host) => run(host).await.map(|()| ExitCode::SUCCESS),
+                None => Ok(ExitCode::SUCCESS),
+            }
         };
         tokio::select! {
             ended = running => ended,

@@ -1,11 +1,16 @@
 //! A process of a cluster, which keeps its place, its port and its root whether it runs or not.
 
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::Member;
-use crate::{Client, Proxy, Server, ServerOptions};
+use super::inside::Inside;
+use crate::{Client, Proxy, Server, ServerOptions, until};
+
+/// How long a service inside the test may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The process.
 #[derive(Debug)]
@@ -13,20 +18,37 @@ pub struct Process {
     member: Member,
     name: String,
     options: ServerOptions,
-    server: Option<Server>,
+    place: Place,
+    running: Option<Running>,
     redis: Option<Proxy>,
     s3: Option<Proxy>,
+}
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// As a child of the test.
+    Child,
+    /// Inside the test.
+    Inside,
+}
+
+#[derive(Debug)]
+enum Running {
+    Child(Server),
+    Inside(Inside),
 }
 
 impl Process {
     pub(super) fn new(
         member: Member,
         name: String,
+        place: Place,
         options: ServerOptions,
         redis: Option<Proxy>,
         s3: Option<Proxy>,
     ) -> Self {
-        Self { member, name, options, server: None, redis, s3 }
+        Self { member, name, place, options, running: None, redis, s3 }
     }
 
     /// What it does and which number it has.
@@ -54,34 +76,56 @@ impl Process {
         Client::new(self.options.url())
     }
 
-    /// What runs.
+    /// The child that runs.
     pub fn server(&mut self) -> Result<&mut Server> {
-        self.server.as_mut().with_context(|| format!("{} does not run", self.name))
+        match &mut self.running {
+            Some(Running::Child(server)) => Ok(server),
+            Some(Running::Inside(_)) => bail!("{} runs inside the test, which is all that can be killed", self.name),
+            None => bail!("{} does not run", self.name),
+        }
     }
 
     /// Starts it without waiting for anything.
     pub fn spawn(&mut self) -> Result<()> {
-        if self.server.is_some() {
+        if self.running.is_some() {
             bail!("{} runs already", self.name);
         }
-        self.server = Some(self.options.spawn()?);
+        self.running = Some(match self.place {
+            Place::Child => Running::Child(self.options.spawn()?),
+            Place::Inside => Running::Inside(Inside::start(self.member.0, &self.options.variables())?),
+        });
         Ok(())
     }
 
     /// Starts it and waits until it is ready.
     pub async fn start(&mut self) -> Result<()> {
         self.spawn()?;
-        self.server()?.until_ready().await
+        if self.place == Place::Child {
+            return self.server()?.until_ready().await;
+        }
+        let name = format!("{} that is ready", self.name);
+        until(&name, PATIENCE, async || self.is_ready().await).await
     }
 
     /// kill -9.
     pub fn kill(&mut self) -> Result<()> {
-        self.server.take().with_context(|| format!("{} does not run", self.name))?.kill()
+        self.server()?;
+        match self.running.take() {
+            Some(Running::Child(server)) => server.kill(),
+            _ => Ok(()),
+        }
     }
 
-    /// SIGTERM, then waits for the end.
+    /// SIGTERM, or what is one inside, then waits for the end.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
-        self.server.take().with_context(|| format!("{} does not run", self.name))?.stop().await
+        match self.running.take() {
+            Some(Running::Child(server)) => server.stop().await,
+            Some(Running::Inside(inside)) => {
+                inside.stop().await.with_context(|| self.name.clone())?;
+                Ok(ExitStatus::default())
+            }
+            None => bail!("{} does not run", self.name),
+        }
     }
 
     /// kill -9, and back until it is ready.
@@ -92,18 +136,26 @@ impl Process {
 
     /// How it ended, if it was started and ended by itself; it then counts as not running.
     pub fn take_end(&mut self) -> Result<Option<ExitStatus>> {
-        let Some(server) = &mut self.server else { return Ok(None) };
-        let ended = server.ended()?;
+        let ended = match &mut self.running {
+            Some(Running::Child(server)) => server.ended()?,
+            Some(Running::Inside(inside)) if inside.has_ended() => bail!("{} ended by itself", self.name),
+            _ => None,
+        };
         if ended.is_some() {
-            self.server = None;
+            self.running = None;
         }
         Ok(ended)
     }
 
     /// Whether it answers that it is ready; an error if it has ended.
     pub async fn is_ready(&mut self) -> Result<bool> {
-        if let Some(status) = self.server()?.ended()? {
-            bail!("{} ended with {status}:\n{}", self.name, self.options.log());
+        let ended = match &mut self.running {
+            Some(Running::Child(server)) => server.ended()?.map(|status| status.to_string()),
+            Some(Running::Inside(inside)) => inside.has_ended().then(|| "an error".to_owned()),
+            None => bail!("{} does not run", self.name),
+        };
+        if let Some(how) = ended {
+            bail!("{} ended with {how}:\n{}", self.name, self.options.log());
         }
         Ok(self.client().get("/ready").await.is_ok_and(|answer| answer.status == 200))
     }

@@ -2,13 +2,50 @@
 
 use std::time::Duration;
 
-use integration_tests::{Chaos, Cluster, Disturbance, Fault, LayerKind, Ledger, Member, Role, until};
+use integration_tests::{
+    Binaries, CatalogKind, Chaos, Cluster, Disturbance, Fault, LayerKind, Ledger, Member, Role, until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn commit(client: &integration_tests::Client, lines: &str) {
     let answer = client.post("/write?db=db&key=none&durability=commit", &[], lines.to_owned()).await.unwrap();
     assert_eq!(answer.status, 204, "{}", answer.body);
+}
+
+/// The same deployment, whichever way its services run.
+async fn serves_a_ledger(binaries: Binaries) {
+    let cluster = Cluster::builder().writers(2).queriers(2).compactors(1).binaries(binaries);
+    let cluster = cluster.catalog(CatalogKind::Redis).layer(LayerKind::S3);
+    let mut cluster = cluster.save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
+    let ledger = Ledger::new(&cluster.folder().join("notes")).unwrap();
+    let mut writing = ledger.start(&cluster.clients(Role::Writer)).unwrap();
+    for member in cluster.members() {
+        writing.until_acknowledged(3, PATIENCE).await.unwrap();
+        assert!(cluster.process(member).stop().await.unwrap().success());
+        cluster.process(member).start().await.unwrap();
+    }
+    writing.stop(PATIENCE).await.unwrap();
+    for querier in cluster.clients(Role::Querier) {
+        assert!(ledger.until_sound(&querier, PATIENCE).await.unwrap() > 0);
+    }
+    let files = cluster.live_files(ledger.name(), ledger.name()).await.unwrap();
+    ledger.verify_files(&files).unwrap().sound().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_inside_the_test_serves_a_ledger() {
+    serves_a_ledger(Binaries::Inside).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_of_binaries_serves_a_ledger() {
+    serves_a_ledger(Binaries::Separate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_of_one_binary_serves_a_ledger() {
+    serves_a_ledger(Binaries::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,6 +207,35 @@ async fn a_containers_role_signs_requests_and_is_not_counted() {
 }
 
 #[tokio::test]
+async fn a_web_identity_signs_requests() {
+    let server = CheckingServer::start().await;
+    let tokens = ScriptedServer::start(|_, _| {
+        let body = format!(
+            "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
+             <AccessKeyId>{KEY}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken></SessionToken>\
+             <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+             </AssumeRoleWithWebIdentityResponse>"
+        );
+        Some(Response::new(Full::from(body)))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "token-of-the-account").unwrap();
+    let given = environment(&[
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/gigapi"),
+        ("AWS_ENDPOINT_URL_STS", &format!("http://{}", tokens.address)),
+    ]);
+    let layer = open(&s3_servers::settings(server.address, "", given));
+    let answered = layer.store.put(&path("x"), "1".into()).await;
+    let asked = tokens.asked.lock().clone();
+    assert_eq!(asked.len(), 1, "{answered:?}");
+    assert!(asked[0].target.contains("WebIdentityToken=token-of-the-account"), "{}", asked[0].target);
+    answered.unwrap();
+}
+
+#[tokio::test]
 async fn an_instances_role_is_asked_for_where_the_environment_names_nothing() {
     let metadata = ScriptedServer::start(|asked, _| match asked.method.as_str() {
         "PUT" => Some(answer(200, "token-of-the-instance")),
