@@ -207,35 +207,6 @@ async fn a_containers_role_signs_requests_and_is_not_counted() {
 }
 
 #[tokio::test]
-async fn a_web_identity_signs_requests() {
-    let server = CheckingServer::start().await;
-    let tokens = ScriptedServer::start(|_, _| {
-        let body = format!(
-            "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
-             <AccessKeyId>{KEY}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken></SessionToken>\
-             <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
-             </AssumeRoleWithWebIdentityResponse>"
-        );
-        Some(Response::new(Full::from(body)))
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "token-of-the-account").unwrap();
-    let given = environment(&[
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
-        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/gigapi"),
-        ("AWS_ENDPOINT_URL_STS", &format!("http://{}", tokens.address)),
-    ]);
-    let layer = open(&s3_servers::settings(server.address, "", given));
-    let answered = layer.store.put(&path("x"), "1".into()).await;
-    let asked = tokens.asked.lock().clone();
-    assert_eq!(asked.len(), 1, "{answered:?}");
-    assert!(asked[0].target.contains("WebIdentityToken=token-of-the-account"), "{}", asked[0].target);
-    answered.unwrap();
-}
-
-#[tokio::test]
 async fn an_instances_role_is_asked_for_where_the_environment_names_nothing() {
     let metadata = ScriptedServer::start(|asked, _| match asked.method.as_str() {
         "PUT" => Some(answer(200, "token-of-the-instance")),
@@ -307,4 +278,58 @@ async fn the_bucket_goes_before_the_host_or_into_the_path() {
         ]
     );
     assert!(asked("s3://s3.amazonaws.com/b", None).await.iter().all(|asked| asked.ends_with(" us-east-1")));
+}
+
+/// A token service, which is spoken to in the clear by nobody, and behind it S3, which takes whatever is signed.
+#[derive(Debug, Default, Clone)]
+struct TokenService(Arc<Mutex<Vec<String>>>);
+
+impl HttpConnector for TokenService {
+    fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl HttpService for TokenService {
+    async fn call(&self, request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
+        if request.uri().host() == Some("sts.eu-west-1.amazonaws.com") {
+            self.0.lock().push(format!("{} {}", request.method(), request.uri()));
+            let credentials = "<AccessKeyId>key-of-the-role</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+                <SessionToken>session</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>";
+            let result = format!(
+                "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>{credentials}\
+                 </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+            );
+            return Ok(HttpResponse::new(Bytes::from(result).into()));
+        }
+        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+        self.0.lock().push(format!("{} {}", header("authorization"), header("x-amz-security-token")));
+        let mut answer = HttpResponse::new(Bytes::new().into());
+        answer.headers_mut().insert("etag", HeaderValue::from_static("e"));
+        Ok(answer)
+    }
+}
+
+#[tokio::test]
+async fn a_web_identity_becomes_a_role_that_signs_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "token-of-the-account").unwrap();
+    let credentials = environment(&[
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/gigapi"),
+    ]);
+    let settings = S3Settings { credentials, region: None, timing: TIMING };
+    let location = S3Location::parse("s3://s3.eu-west-1.amazonaws.com/b").unwrap();
+    let service = TokenService::default();
+    let client = builder(&location, &settings).with_http_connector(service.clone()).build().unwrap();
+    for object in ["x", "y"] {
+        client.put(&path(object), "1".into()).await.unwrap();
+    }
+    let asked = service.0.lock().clone();
+    assert_eq!(asked.len(), 3, "the role is asked for once: {asked:?}");
+    assert!(asked[0].starts_with("POST https://sts.") && asked[0].contains("WebIdentityToken=token-of-the-account"));
+    assert!(asked[1..].iter().all(|signed| signed.contains("Credential=key-of-the-role/")), "{asked:?}");
+    assert!(asked[1..].iter().all(|signed| signed.ends_with(" session")), "{asked:?}");
 }
