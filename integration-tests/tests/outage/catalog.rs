@@ -258,6 +258,43 @@ async fn a_redis_emptied_while_nobody_runs_is_rebuilt_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_starts_while_redis_is_away_waits_for_it() {
+    let mut cluster = Cluster::builder().save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
+    assert_eq!(write(&cluster.writer(0).client(), "m v=1i 1", "commit").await, 204);
+    cluster.redis.kill().unwrap();
+    for member in cluster.members() {
+        let process = cluster.process(member);
+        process.kill().unwrap();
+        let before = process.options().log().len();
+        let waits = async |process: &integration_tests::Process| {
+            until("a process that waits", PATIENCE, async || {
+                Ok(process.options().log()[before..].contains("waiting for the catalog"))
+            })
+            .await
+            .unwrap();
+        };
+        process.spawn().unwrap();
+        waits(process).await;
+        // It can be told to stop meanwhile.
+        assert!(process.stop().await.unwrap().success());
+        process.spawn().unwrap();
+    }
+    cluster.redis.start_again().await.unwrap();
+    cluster.until_ready(PATIENCE).await.unwrap();
+    assert_eq!(sum(&cluster.querier(0).client()).await, (1.0, false));
+    // One that is refused does not wait.
+    assert!(cluster.writer(0).stop().await.unwrap().success());
+    cluster.redis.add_user("user", "right", "~gigapi:* +@all").unwrap();
+    let url = cluster.redis.url_of("user", "wrong", 0);
+    let process = cluster.writer(0);
+    process.set("GIGAPI_METADATA_URL", &url);
+    process.spawn().unwrap();
+    assert!(!process.server().unwrap().until_ended().await.unwrap().success());
+    let log = process.options().log();
+    assert!(log.contains("correct the address, user or password") && !log.contains("wrong@"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_few_rights_a_database_and_tls_are_enough() {
     let rules = "~gigapi:* +@read +@write +@scripting +@connection +time +config|get +cluster";
     let redis = Redis::start_tls(&[]).await.unwrap();

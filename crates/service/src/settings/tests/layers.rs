@@ -57,9 +57,9 @@ fn s3(settings: &Settings, layer: usize) -> S3Settings {
 
 #[test]
 fn the_seeds_example_is_three_layers_alone_and_two_with_a_cache_where_processes_share() {
-    let alone = load(&given(SEED, &[("GIGAPI_ROOT", "/root")])).unwrap();
+    let alone = load(&given(SEED, &[("GIGAPI_ROOT", "/srv")])).unwrap();
     assert_eq!(layer_names(&alone.settings), ["cache", "s3", "r2"]);
-    assert_eq!(alone.settings.cache.folder, PathBuf::from("/root/_gigapi/cache"));
+    assert_eq!(alone.settings.cache.folder, PathBuf::from("/srv/_gigapi/cache"));
     assert_eq!(alone.warnings, Vec::<String>::new());
 
     let shared = load(&given(SEED, &REDIS)).unwrap();
