@@ -1,7 +1,7 @@
 //! The catalog in Redis, for several processes on several machines.
 //!
-//! A table's whole state lies in one slot and changes by one script, under a revision that goes up by one with each
-//! change: this process judges a change over the revision that it read, and the script makes it only if the table is
+//! A table's whole state lies in one slot and changes by one script, under a revision whose number goes up by one
+//! with each change and whose mark no other change has: this process judges a change over the revision that it read, and the script makes it only if the table is
 //! still there. A registry, in a slot of its own, maps names to tables; a name is taken before its table is made and
 //! freed after it is dropped, and a name without a live table is no table. Nothing here holds a lock on the server,
 //! and nothing relies on a message arriving: a lost answer is asked for again under the same commit id.

@@ -17,7 +17,7 @@ use crate::{Condition, Error, Result, condition, rebuild};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A rebuild of which nothing was heard for this long is taken over.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// How the catalog does.
 #[derive(Debug, Clone, PartialEq, Eq)]

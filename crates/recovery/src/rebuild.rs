@@ -18,7 +18,7 @@ use crate::{Error, Result, epoch, plan, survey, write_checkpoints};
 const FIRST_EPOCH: u64 = 1;
 
 /// How often whoever rebuilds lets others know that it does.
-const HEARD_EVERY: Duration = Duration::from_secs(15);
+const HEARD_EVERY: Duration = Duration::from_secs(5);
 
 /// What a rebuild did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,6 +32,8 @@ pub(crate) struct Sighting {
 
 /// Looks at all layers.
 pub(crate) async fn look(layers: &Layers, catalog: CatalogId) -> Result<Sighting> {
+    // Listed before they are read: another rebuild may write more of them meanwhile.
+    let listed = listed(layers).await?;
     let checkpoints = newest_checkpoints(layers, catalog).await?;
     let dropped = tombstones(layers).await?;
     let mut sizes: HashMap<FileId, u64> = HashMap::new();
@@ -60,8 +62,17 @@ pub(crate) async fn look(layers: &Layers, catalog: CatalogId) -> Result<Sighting
     }
     let mut sighting = Sighting { survey, remembered, taken: epoch::highest(layers).await?, foreign: 0 };
     sighting.read_all(unknown.into_values().collect(), catalog).await?;
-    sighting.check_names(layers).await?;
+    sighting.check_names(&listed)?;
     Ok(sighting)
+}
+
+/// The names of all checkpoints.
+async fn listed(layers: &Layers) -> Result<Vec<CheckpointName>> {
+    let mut listed = Vec::new();
+    for layer in layers.iter() {
+        listed.extend(names(layer).await?);
+    }
+    Ok(listed)
 }
 
 /// What reading one object came to.
@@ -115,14 +126,12 @@ impl Sighting {
     }
 
     /// Counts the epochs of all checkpoints, and refuses a table of which nothing can be read.
-    async fn check_names(&mut self, layers: &Layers) -> Result<()> {
+    fn check_names(&mut self, listed: &[CheckpointName]) -> Result<()> {
         let known: HashSet<TableId> = self.survey.found.iter().map(|found| found.table.id).collect();
-        for layer in layers.iter() {
-            for name in names(layer).await? {
-                self.remembered = self.remembered.max(name.epoch);
-                if !self.knows(&known, name) {
-                    return Err(Error::TableLost { table: name.table, checkpoint: name });
-                }
+        for name in listed {
+            self.remembered = self.remembered.max(name.epoch);
+            if !self.knows(&known, *name) {
+                return Err(Error::TableLost { table: name.table, checkpoint: *name });
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::replica::{Look, Replica};
 use super::table::{Judged, Place, Write, live};
 use crate::judge::{self, Facts, HeldClaim, Verdict};
 use crate::record::encode_file;
-use crate::{Claim, ClaimRequest, CommitOutcome, Limits, Result};
+use crate::{Claim, ClaimRequest, CommitOutcome, Error, Limits, Result};
 
 /// A table as a commit to it sees it.
 struct View<'a> {
@@ -74,7 +74,7 @@ impl RedisCatalog {
             Actor::Claim { .. } => None,
         };
         let limits = &self.0.limits;
-        self.change(commit.table, &added, |replica, look| {
+        let judged = self.change(commit.table, &added, |replica, look| {
             let table = live(replica, commit.table)?;
             judge::check_epoch(commit.catalog_epoch, replica.epoch)?;
             let view = View { replica, look, registered };
@@ -85,8 +85,14 @@ impl RedisCatalog {
                     Ok(Judged::Change(Box::new(write), CommitOutcome::Committed { version }))
                 }
             }
-        })
-        .await
+        });
+        match judged.await {
+            // Nobody superseded it: the server knows less than it told this writer.
+            Err(Error::Fenced { current, known }) if current < known => Err(self
+                .lost(format!("Redis was rolled back: it gave a writer epoch {known} and knows {current}"))
+                .await),
+            judged => judged,
+        }
     }
 
     /// The epoch of a writer that the table does not know; a table that does has the epoch itself.

@@ -44,7 +44,7 @@ impl State {
 /// A table at one revision.
 #[derive(Debug, Default)]
 pub(super) struct Replica {
-    /// As the server writes it; empty for a table that was never read or does not exist.
+    /// As the server writes it, a number and a mark; empty for a table that was never read or does not exist.
     pub(super) rev: String,
     pub(super) epoch: u64,
     pub(super) version: u64,
@@ -81,7 +81,7 @@ pub(super) enum Finding {
     Absent,
     /// It waits for the rebuild under this epoch; the replica is as it was.
     Recovering(u64),
-    /// It is older than the replica, which is as it was.
+    /// It is older than the replica, which is as it was, or has another history.
     Older,
 }
 
@@ -133,11 +133,12 @@ impl Replica {
     }
 
     /// Follows a change that this process has just made to the revision that is here.
-    pub(super) fn follow(&mut self, moved: Moved, made: Instant) {
+    pub(super) fn follow(&mut self, rev: String, moved: Moved, made: Instant) {
         let mut snapshot = self.snapshot.take();
-        let next = self.rev.parse::<u64>().ok().map(|rev| (rev + 1).to_string());
         self.rev = String::new();
-        let Some(next) = next.filter(|_| !moved.redefined) else { return };
+        if moved.redefined {
+            return;
+        }
         self.apply(moved.delta, &mut snapshot);
         self.version = moved.version.unwrap_or(self.version);
         if let Some(ledger) = moved.ledger {
@@ -146,7 +147,7 @@ impl Replica {
         if let Some((asked, now)) = self.asked {
             self.asked = Some((made, now.plus(made.saturating_duration_since(asked))));
         }
-        self.rev = next;
+        self.rev = rev;
         self.snapshot = self.brought_up(snapshot);
     }
 
@@ -203,7 +204,7 @@ impl Replica {
 
     /// Whether the revision that the server has comes before the one that is here.
     fn is_ahead_of(&self, epoch: u64, rev: &str) -> bool {
-        let number = |text: &str| text.parse::<u64>().ok();
+        let number = |text: &str| text.split('.').next()?.parse::<u64>().ok();
         self.is_known() && (epoch < self.epoch || (epoch == self.epoch && number(rev) < number(&self.rev)))
     }
 
@@ -233,6 +234,9 @@ impl Replica {
         let ledger = Ledger::decode(&convert::<Vec<u8>>(next()?)?)?;
         let kind: String = convert(next()?)?;
         let entries: Vec<Vec<u8>> = convert(next()?)?;
+        if kind == "diverged" {
+            return Ok(look(Finding::Older));
+        }
         // What is applied in part because of an error is not trusted.
         self.rev = String::new();
         let mut snapshot = self.snapshot.take();

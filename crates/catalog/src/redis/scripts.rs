@@ -7,6 +7,9 @@
 
 /// The table at its present revision, as a difference to a known one where the log reaches back so far.
 ///
+/// A revision is a number that goes up by one and the mark of the change that made it. After a rollback others may have
+/// made up for the numbers before anybody looks, and not for the marks: the table has `diverged` from what is known.
+///
 /// `ARGV`: the known epoch and revision (empty: none), then file ids. Answers `[time, epoch, rev, used]` where nothing
 /// is new, or `[time, epoch, rev, used, version, state, def, ledger, kind, entries]`; `[time]` for no table.
 pub(super) const READ: &str = r"
@@ -22,12 +25,17 @@ end
 if ARGV[1] == epoch and ARGV[2] == rev then return {time, epoch, rev, used} end
 local kind, entries = 'whole', nil
 if ARGV[1] == epoch and ARGV[2] ~= '' then
-  local wanted = tonumber(rev) - tonumber(ARGV[2])
-  if wanted > 0 then
-    local found = redis.call('XRANGE', KEYS[4], '(' .. ARGV[2] .. '-0', '+')
-    if #found == wanted then
-      kind, entries = 'difference', {}
-      for i = 1, #found do entries[i] = found[i][2][2] end
+  local from = string.match(ARGV[2], '^%d+')
+  local wanted = tonumber(string.match(rev, '^%d+')) - tonumber(from)
+  if wanted >= 0 then
+    local found = redis.call('XRANGE', KEYS[4], from .. '-0', '+')
+    if found[1] and found[1][1] == from .. '-0' then
+      if from .. '.' .. found[1][2][4] ~= ARGV[2] then
+        kind, entries = 'diverged', {}
+      elseif #found == wanted + 1 then
+        kind, entries = 'difference', {}
+        for i = 2, #found do entries[i - 1] = found[i][2][2] end
+      end
     end
   end
 end
@@ -38,8 +46,9 @@ return {time, epoch, rev, used, head[3], head[4], head[5] or '', head[6] or '', 
 /// Makes a change if the table is still at the revision that was judged.
 ///
 /// `ARGV`: epoch, revision (empty: there must be no table), deadline in milliseconds (empty: none), the log's
-/// entry, the number of file ids that have to be new and these ids, then operations of four: `set|del|record`, the
-/// key's number, field, value. Answers `done`, or why nothing was changed: `moved`, `late` or `used`.
+/// entry, the change's mark, the number of file ids that have to be new and these ids, then operations of four:
+/// `set|del|record`, the key's number, field, value. Answers the revision that it made, or why nothing was changed:
+/// `moved`, `late` or `used`.
 pub(super) const APPLY: &str = r"
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'rev')
 if ARGV[2] == '' then
@@ -50,11 +59,12 @@ end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 if ARGV[3] ~= '' and now >= tonumber(ARGV[3]) then return 'late' end
-local first = 6 + tonumber(ARGV[5])
-for i = 6, first - 1 do
+local first = 7 + tonumber(ARGV[6])
+for i = 7, first - 1 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) + redis.call('HEXISTS', KEYS[6], ARGV[i]) > 0 then return 'used' end
 end
-local rev = string.format('%d', (tonumber(head[2]) or 0) + 1)
+local number = string.format('%d', tonumber(string.match(head[2] or '0', '^%d+')) + 1)
+local rev = number .. '.' .. ARGV[5]
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'rev', rev)
 for i = first, #ARGV, 4 do
   local key = KEYS[tonumber(ARGV[i + 1])]
@@ -66,8 +76,8 @@ for i = first, #ARGV, 4 do
     redis.call('XADD', key, 'MINID', '~', string.format('%d', now - tonumber(ARGV[i + 2])), '*', 'r', ARGV[i + 3])
   end
 end
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', '1000', rev .. '-0', 'd', ARGV[4])
-return 'done'
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', '1000', number .. '-0', 'd', ARGV[4], 'm', ARGV[5])
+return rev
 ";
 
 /// Keeps every actor of an older epoch from changing the table. `ARGV`: the epoch of the rebuild.

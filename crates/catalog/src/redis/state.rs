@@ -173,10 +173,8 @@ impl RedisCatalog {
                 write.version(export.version);
                 write.ledger(ledger.clone())?;
             }
-            if self.apply(export.table.id, epoch, &rev, write).await?.is_none() {
-                return Err(Error::Superseded { epoch });
-            }
-            rev = (rev.parse().unwrap_or(0_u64) + 1).to_string();
+            let made = self.apply(export.table.id, epoch, &rev, write).await?;
+            (rev, _) = made.ok_or(Error::Superseded { epoch })?;
             if pieces.len() == 0 {
                 return Ok(());
             }

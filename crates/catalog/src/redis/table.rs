@@ -187,8 +187,8 @@ impl RedisCatalog {
     /// Writes if the table is at the replica's revision, and lets the replica follow; tells whether it was.
     async fn make_change(&self, table: TableId, replica: &mut Replica, write: Write) -> Result<bool> {
         let made = Instant::now();
-        let Some(moved) = self.apply(table, replica.epoch, &replica.rev, write).await? else { return Ok(false) };
-        replica.follow(moved, made);
+        let Some((rev, moved)) = self.apply(table, replica.epoch, &replica.rev, write).await? else { return Ok(false) };
+        replica.follow(rev, moved, made);
         Ok(true)
     }
 
@@ -206,7 +206,7 @@ impl RedisCatalog {
             match look.found {
                 Finding::There => return Ok(look),
                 Finding::Older => {
-                    let reason = format!("Redis was rolled back: table {table} is older than it was");
+                    let reason = format!("Redis was rolled back: table {table} is not what it was");
                     return Err(self.lost(reason).await);
                 }
                 Finding::Absent => return Err(self.absent(table, replica).await),
@@ -249,19 +249,26 @@ impl RedisCatalog {
         Ok(())
     }
 
-    /// Writes if the table is at this revision (empty: if there is none); answers what moved if it was.
-    pub(super) async fn apply(&self, table: TableId, epoch: u64, rev: &str, write: Write) -> Result<Option<Moved>> {
+    /// Writes if the table is at this revision (empty: if there is none); answers the next one and what moved if it was.
+    pub(super) async fn apply(
+        &self,
+        table: TableId,
+        epoch: u64,
+        rev: &str,
+        write: Write,
+    ) -> Result<Option<(String, Moved)>> {
         // A test's clock says nothing about the server's time.
         let deadline = write.deadline.filter(|_| self.0.clock.is_none());
         let deadline = deadline.map(|at| at.millis().to_string()).unwrap_or_default();
         let mut arguments =
             vec![epoch.to_string().into_bytes(), rev.as_bytes().to_vec(), deadline.into_bytes(), write.entry];
+        arguments.push(self.0.ids.random().simple().to_string().into_bytes());
         arguments.push(write.new.len().to_string().into_bytes());
         arguments.extend(write.new.iter().map(|file| file.uuid().as_bytes().to_vec()));
         arguments.extend(write.arguments);
         let keys = self.keys(table);
         let answer: String = self.0.connection.script(&self.0.scripts.apply, &keys.all(), &arguments).await?;
-        Ok((answer == "done").then_some(write.moved))
+        Ok(answer.starts_with(|first: char| first.is_ascii_digit()).then_some((answer, write.moved)))
     }
 
     /// The table without its files; none if it was never made.
