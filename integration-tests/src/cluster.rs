@@ -378,7 +378,7 @@ impl Cluster {
 
     /// The last lines that each process printed.
     pub fn logs(&self) -> String {
-        const LINES: usize = 400;
+        const LINES: usize = 60;
         let tail = |process: &Process| {
             let log = process.options().log();
             let lines: Vec<&str> = log.lines().collect();

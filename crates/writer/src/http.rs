@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::Response;
 use axum::routing::post;
+use futures::StreamExt;
 use gigapi_model::ErrorKind;
 use gigapi_service::http::{RequestId, collect_body};
 use gigapi_service::{ApiError, Dialect, RefusedLine};
@@ -97,7 +98,10 @@ async fn take(shared: &Shared, dialect: Dialect, database: Option<String>, reque
     // Limits on load are asked first: a request that cannot be stored costs no parsing.
     let read = match shared.ingest.until_admitted().await {
         Ok(()) => read(shared, dialect, database, request).await,
-        Err(error) => Err(api_error(&error, dialect)),
+        Err(error) => {
+            discard(request.into_body(), shared.ingest.options.limits.body_bytes_max).await;
+            Err(api_error(&error, dialect))
+        }
     };
     let (request, accept_partial) = read.inspect_err(rejected)?;
     let started = Instant::now();
@@ -119,6 +123,19 @@ async fn take(shared: &Shared, dialect: Dialect, database: Option<String>, reque
     let error = refused_lines(outcome, accept_partial, dialect);
     rejected(&error);
     Err(error)
+}
+
+/// Reads a refused request's body and forgets it: a connection that closes on a client that still sends breaks before
+/// the client has read why.
+async fn discard(body: Body, bytes_max: usize) {
+    let mut pieces = body.into_data_stream();
+    let mut left = bytes_max;
+    while let Some(Ok(piece)) = pieces.next().await {
+        left = left.saturating_sub(piece.len());
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 /// Reads parameters and body.

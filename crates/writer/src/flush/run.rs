@@ -33,6 +33,9 @@ const TABLES_AT_ONCE: usize = 64;
 /// The pause after a round in which something failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// At the end, rounds in a row that commit nothing and yet do not fail.
+const FRUITLESS_ROUNDS_MAX: u32 = 10;
+
 /// The writer's standing with the catalog.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
@@ -107,9 +110,13 @@ impl Flusher {
             }
             self.round().await;
         }
+        let mut fruitless = 0;
         while !self.parts.buffer.is_empty() {
+            let before = self.parts.buffer.rows();
             self.round().await;
-            if self.failing.is_some() || *self.parts.fenced.borrow() {
+            // A round may be refused and repeated with new files; not for ever.
+            fruitless = if self.parts.buffer.rows() < before { 0 } else { fruitless + 1 };
+            if self.failing.is_some() || *self.parts.fenced.borrow() || fruitless > FRUITLESS_ROUNDS_MAX {
                 return false;
             }
         }
@@ -218,8 +225,8 @@ impl Flusher {
             states.insert(table, state);
         }
         for frozen in frozen {
-            match states.remove(&frozen.table) {
-                Some(TableState::Live(table)) => defined.push((Arc::clone(frozen), table)),
+            match states.get(&frozen.table) {
+                Some(TableState::Live(table)) => defined.push((Arc::clone(frozen), Arc::clone(table))),
                 Some(TableState::Dropped) => self.discard(frozen),
                 Some(TableState::Unknown) | None => unknown.push(Arc::clone(frozen)),
             }
@@ -377,6 +384,7 @@ impl Flusher {
             }
             // New ids or a new epoch: the files are made again, the old ones are left to the sweep.
             CatalogError::FileExists { .. } | CatalogError::FileTooOld { .. } | CatalogError::StaleEpoch { .. } => {
+                tracing::info!(%error, "a flush is made again");
                 self.waiting.push(prepared.frozen);
                 self.parts.flush_now.notify_one();
                 return Ok(());
