@@ -88,7 +88,7 @@ impl RedisCatalog {
         });
         match judged.await {
             // Nobody superseded it: the server knows less than it told this writer. One that it never knew is a stranger.
-            Err(Error::Fenced { current, known }) if current < known => Err(self
+            Err(Error::Fenced { current, known }) if 0 < current && current < known => Err(self
                 .lost(format!("Redis was rolled back: it gave a writer epoch {known} and knows {current}"))
                 .await),
             judged => judged,
