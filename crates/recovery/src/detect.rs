@@ -142,12 +142,13 @@ async fn look_at_catalog(catalog: &dyn Catalog, epochs: Epochs, layers: &LayersV
 /// Looks and decides; what a process does at start, and when it hears of a loss.
 pub async fn condition(catalog: &dyn Catalog, layers: &Layers) -> Result<Condition> {
     let nothing = CatalogView { id: None, epoch: 0, tables: 0, checkpointed: HashMap::new() };
-    let standing = catalog.standing().await?;
-    if let Standing::Rebuilding { silent, .. } = standing {
+    if let Standing::Rebuilding { silent, .. } = catalog.standing().await? {
         return Ok(Condition::Rebuilding { silent });
     }
     let seen = look_at_layers(layers).await?;
-    match standing {
+    // Asked after the layers were looked at: a catalog is founded before a layer is marked, so that one which another
+    // process founds in this moment is not taken for a lost one.
+    match catalog.standing().await? {
         Standing::Serving(epochs) => detect(&look_at_catalog(catalog, epochs, &seen).await?, &seen),
         Standing::Foreign { found } => match seen.owners.iter().find_map(|(layer, own)| Some((layer, (*own)?))) {
             Some((layer, own)) => Err(Error::ForeignLayer { layer: layer.to_string(), found: own, own: found }),

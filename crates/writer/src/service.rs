@@ -2,8 +2,9 @@
 //! catalog is lost, and its place in a process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gigapi_model::WriterId;
+use gigapi_model::{ErrorKind, WriterId};
 use gigapi_recovery::{Checkpointer, Guardian, Policy, rebuild};
 use gigapi_service::process::{self, BoxError, Host, Part};
 use gigapi_service::settings::Settings;
@@ -31,20 +32,29 @@ pub async fn run(host: Host) -> Result<(), BoxError> {
     process::serve(host, WRITE_ENDPOINTS, |_, _| {}, start).await
 }
 
+/// How often opening is tried while the catalog is away.
+const OPEN_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Brings a writer up: a catalog that serves, layers that are the catalog's, a log that is replayed.
 pub async fn part(settings: &Settings, components: &Components, shutdown: &Shutdown) -> Result<WriterPart, BoxError> {
     let guardian = Guardian::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), true);
     let status = CatalogStatus::register(&components.metrics, &components.readiness);
     status.follow(guardian.health(), |health| (health.word(), health.reason()));
-    guardian.settle().await?;
-    components.claim_layers().await?;
-    let writer = match open(settings, components).await {
-        Err(OpenError::CatalogBehind { table, known, found }) => {
-            tracing::warn!(%table, known, found, "the log remembers commits that the catalog has forgotten");
-            rebuild(components.catalog.as_ref(), &components.layers).await?;
-            open(settings, components).await?
+    let writer = loop {
+        guardian.settle().await?;
+        components.claim_layers().await?;
+        match open(settings, components).await {
+            Err(OpenError::CatalogBehind { table, known, found }) => {
+                tracing::warn!(%table, known, found, "the log remembers commits that the catalog has forgotten");
+                rebuild(components.catalog.as_ref(), &components.layers).await?;
+                break open(settings, components).await?;
+            }
+            Err(OpenError::Catalog(error)) if error.kind() == ErrorKind::Unavailable => {
+                tracing::warn!(%error, "the catalog went away while the log was being opened; trying again");
+                tokio::time::sleep(OPEN_INTERVAL).await;
+            }
+            opened => break opened?,
         }
-        opened => opened?,
     };
     status.up();
     let (id, buffer, routes) = (writer.id(), writer.buffer(), writer.routes());
