@@ -270,8 +270,9 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// ids are new to the table and younger than one hour. Then files, graveyard, watermark, idempotency keys, version
     /// plus one. An added file of a writer gets the new version as its sequence.
     ///
-    /// A table that has no watermark for a writer accepts any `lo` from 1: the writer's sequence began
-    /// before the table existed, so its watermark counts as `lo - 1`.
+    /// A table that has no watermark for a writer has the watermark 0: a first flush covers the writer's sequence from
+    /// its very beginning, whatever belongs to other tables. So one that follows on rows which this catalog has
+    /// forgotten is a gap.
     ///
     /// A claim removes only its own inputs, and ends with its commit. A file that is both removed and added
     /// is relocated: it differs in its layer alone and may be of any age. A commit id is remembered for the

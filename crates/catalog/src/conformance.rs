@@ -84,7 +84,7 @@ suite! {
         only_the_last_commits_of_a_writer_are_remembered,
         a_superseded_writer_is_fenced,
         an_interval_is_judged_by_the_watermark,
-        a_new_table_accepts_any_first_interval,
+        a_new_tables_first_interval_begins_with_one,
         a_contradictory_interval_is_refused,
         a_used_file_id_is_refused,
         an_old_file_id_is_refused,

@@ -117,7 +117,7 @@ fn check_watermark(watermark: Option<u64>, lo: u64, hi: u64) -> Result<Option<u6
     if lo == 0 || lo > hi {
         return Err(Error::Malformed { reason: "a flush covers lo..=hi with 1 <= lo <= hi" });
     }
-    let watermark = watermark.unwrap_or(lo - 1);
+    let watermark = watermark.unwrap_or(0);
     if watermark >= hi {
         Ok(Some(watermark))
     } else if watermark >= lo {

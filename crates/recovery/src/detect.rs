@@ -1,10 +1,12 @@
 //! Whether the catalog at hand is the one that the layers remember.
 //!
 //! The decision is a pure function of what was seen, so that every case is a test. An empty catalog over layers
-//! that carry a marker of another one, or over a checkpoint, was lost; a version below a checkpoint's was rolled
-//! back. Both mean that nobody commits and nobody deletes until the catalog is rebuilt.
+//! that carry a marker of another one, or over a checkpoint, was lost; one that is below a checkpoint's version or a
+//! definition's revision, or that goes on with a table of which a tombstone tells, was rolled back. All mean that
+//! nobody commits and nobody deletes until the catalog is rebuilt.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 use gigapi_catalog::{Catalog, Epochs, Standing, TableState};
@@ -12,7 +14,7 @@ use gigapi_model::{CatalogId, LayerName, TableId};
 use gigapi_storage::Layers;
 
 use crate::checkpoint::{self, CheckpointName};
-use crate::{Error, Result, tombstones};
+use crate::{DefinitionName, Error, Result, definition_names, tombstones};
 
 /// What the catalog says.
 #[derive(Debug, Clone)]
@@ -21,11 +23,23 @@ pub struct CatalogView {
     pub id: Option<CatalogId>,
     /// Its epoch.
     pub epoch: u64,
-    /// How many live tables it has.
-    pub tables: usize,
+    /// Of each table that lives or that a definition on the layers tells of: its revision if it is live, none if it was
+    /// dropped; absent if the catalog has never heard of it.
+    pub revisions: HashMap<TableId, Option<u64>>,
     /// Of each table that has a checkpoint: its version if it is live, none if it was dropped; absent if the
     /// catalog has never heard of it.
     pub checkpointed: HashMap<TableId, Option<u64>>,
+}
+
+impl CatalogView {
+    /// A catalog that says nothing.
+    fn nothing() -> Self {
+        Self { id: None, epoch: 0, revisions: HashMap::new(), checkpointed: HashMap::new() }
+    }
+
+    fn has_tables(&self) -> bool {
+        self.revisions.values().any(Option::is_some)
+    }
 }
 
 /// What the layers say.
@@ -35,6 +49,8 @@ pub struct LayersView {
     pub owners: Vec<(LayerName, Option<CatalogId>)>,
     /// The newest checkpoint of each table by its name, readable or not.
     pub checkpoints: Vec<CheckpointName>,
+    /// The newest definition of each table by its name, readable or not.
+    pub definitions: Vec<DefinitionName>,
     /// Tables that were dropped.
     pub dropped: HashSet<TableId>,
 }
@@ -51,18 +67,55 @@ pub enum Condition {
         /// The identity that it had.
         catalog: CatalogId,
     },
-    /// The catalog is older than a checkpoint: [`crate::rebuild`] brings it up to what the layers know.
-    RolledBack {
-        /// The checkpoint that knows more.
-        checkpoint: CheckpointName,
-        /// The catalog's version of that table; 0 if it has never heard of it.
-        version: u64,
-    },
+    /// The catalog is older than the layers: [`crate::rebuild`] brings it up to what they know.
+    RolledBack(Evidence),
     /// Somebody rebuilds the catalog.
     Rebuilding {
         /// How long ago whoever does was heard of.
         silent: Duration,
     },
+}
+
+/// What on the layers knows more than the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// A checkpoint of a later version.
+    Checkpoint {
+        /// The checkpoint.
+        checkpoint: CheckpointName,
+        /// The catalog's version of that table; 0 if it has never heard of it.
+        version: u64,
+    },
+    /// A later definition.
+    Definition {
+        /// The definition.
+        definition: DefinitionName,
+        /// The revision that the catalog has; 0 if it has never heard of the table.
+        revision: u64,
+    },
+    /// A tombstone of a table that the catalog goes on with.
+    Tombstone {
+        /// The table.
+        table: TableId,
+    },
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checkpoint { checkpoint, version } => write!(
+                f,
+                "it is at version {version} of table {}, a checkpoint is at version {}",
+                checkpoint.table, checkpoint.version
+            ),
+            Self::Definition { definition, revision } => write!(
+                f,
+                "it is at revision {revision} of table {}, a definition is at revision {}",
+                definition.table, definition.revision
+            ),
+            Self::Tombstone { table } => write!(f, "it goes on with table {table}, which was dropped"),
+        }
+    }
 }
 
 /// The decision.
@@ -73,7 +126,7 @@ pub fn detect(catalog: &CatalogView, layers: &LayersView) -> Result<Condition> {
     let Some((_, owner)) = owners.next() else {
         return match layers.checkpoints.first() {
             Some(checkpoint) => Err(Error::NoMarkerButCheckpoints { checkpoint: *checkpoint }),
-            None if catalog.tables == 0 => Ok(Condition::Fresh),
+            None if !catalog.has_tables() => Ok(Condition::Fresh),
             None => Ok(Condition::Healthy),
         };
     };
@@ -85,7 +138,7 @@ pub fn detect(catalog: &CatalogView, layers: &LayersView) -> Result<Condition> {
     let forgotten = layers.checkpoints.iter().filter(|name| !layers.dropped.contains(&name.table));
     let forgotten = forgotten.filter(|name| !catalog.checkpointed.contains_key(&name.table)).count();
     let Some(own) = catalog.id else { return Ok(Condition::Recovering { catalog: owner }) };
-    if catalog.tables == 0 && (owner != own || forgotten > 0) {
+    if !catalog.has_tables() && (owner != own || forgotten > 0) {
         return Ok(Condition::Recovering { catalog: owner });
     }
     match layers.owners.iter().find(|(_, found)| found.is_some_and(|found| found != own)) {
@@ -94,39 +147,65 @@ pub fn detect(catalog: &CatalogView, layers: &LayersView) -> Result<Condition> {
     }
 }
 
-/// Whether a checkpoint knows more than the catalog.
+/// Whether the layers know more than the catalog.
 fn behind(catalog: &CatalogView, layers: &LayersView) -> Condition {
-    for &checkpoint in &layers.checkpoints {
-        if layers.dropped.contains(&checkpoint.table) {
-            continue;
-        }
+    let evidence = behind_checkpoint(catalog, layers).or_else(|| behind_definition(catalog, layers));
+    let is_live = |table: &&TableId| catalog.revisions.get(table).is_some_and(Option::is_some);
+    let returned = || layers.dropped.iter().find(is_live).map(|table| Evidence::Tombstone { table: *table });
+    evidence.or_else(returned).map_or(Condition::Healthy, Condition::RolledBack)
+}
+
+fn behind_checkpoint(catalog: &CatalogView, layers: &LayersView) -> Option<Evidence> {
+    layers.checkpoints.iter().filter(|name| !layers.dropped.contains(&name.table)).find_map(|&checkpoint| {
         let version = match catalog.checkpointed.get(&checkpoint.table) {
-            Some(None) => continue,
+            Some(None) => return None,
             Some(Some(version)) => *version,
             None => 0,
         };
-        if (catalog.epoch, version) < (checkpoint.epoch, checkpoint.version) {
-            return Condition::RolledBack { checkpoint, version };
-        }
-    }
-    Condition::Healthy
+        let is_behind = (catalog.epoch, version) < (checkpoint.epoch, checkpoint.version);
+        is_behind.then_some(Evidence::Checkpoint { checkpoint, version })
+    })
+}
+
+fn behind_definition(catalog: &CatalogView, layers: &LayersView) -> Option<Evidence> {
+    layers.definitions.iter().filter(|name| !layers.dropped.contains(&name.table)).find_map(|&definition| {
+        let revision = match catalog.revisions.get(&definition.table) {
+            Some(None) => return None,
+            Some(Some(revision)) => *revision,
+            None => 0,
+        };
+        let is_behind = (catalog.epoch, revision) < (definition.epoch, definition.revision);
+        is_behind.then_some(Evidence::Definition { definition, revision })
+    })
 }
 
 /// Looks at the layers.
 async fn look_at_layers(layers: &Layers) -> Result<LayersView> {
-    let mut newest: HashMap<TableId, CheckpointName> = HashMap::new();
+    let mut checkpoints: HashMap<TableId, CheckpointName> = HashMap::new();
+    let mut definitions: HashMap<TableId, DefinitionName> = HashMap::new();
     let mut owners = Vec::new();
     for layer in layers.iter() {
         owners.push((layer.name.clone(), layer.owner().await?));
         for name in checkpoint::names(layer).await? {
-            newest.entry(name.table).and_modify(|known| *known = name.max(*known)).or_insert(name);
+            checkpoints.entry(name.table).and_modify(|known| *known = name.max(*known)).or_insert(name);
+        }
+        for name in definition_names(layer).await? {
+            definitions.entry(name.table).and_modify(|known| *known = name.max(*known)).or_insert(name);
         }
     }
-    Ok(LayersView { owners, checkpoints: newest.into_values().collect(), dropped: tombstones(layers).await? })
+    Ok(LayersView {
+        owners,
+        checkpoints: checkpoints.into_values().collect(),
+        definitions: definitions.into_values().collect(),
+        dropped: tombstones(layers).await?,
+    })
 }
 
 /// Looks at a catalog that serves.
 async fn look_at_catalog(catalog: &dyn Catalog, epochs: Epochs, layers: &LayersView) -> Result<CatalogView> {
+    let live = catalog.live_tables().await?;
+    let mut revisions: HashMap<TableId, Option<u64>> =
+        live.iter().map(|table| (table.id, Some(table.revision))).collect();
     let mut checkpointed = HashMap::new();
     for CheckpointName { table, .. } in &layers.checkpoints {
         match catalog.table_state(*table).await? {
@@ -135,13 +214,16 @@ async fn look_at_catalog(catalog: &dyn Catalog, epochs: Epochs, layers: &LayersV
             TableState::Unknown => None,
         };
     }
-    let tables = catalog.live_tables().await?.len();
-    Ok(CatalogView { id: Some(epochs.catalog), epoch: epochs.epoch, tables, checkpointed })
+    for DefinitionName { table, .. } in &layers.definitions {
+        if !revisions.contains_key(table) && catalog.table_state(*table).await? == TableState::Dropped {
+            revisions.insert(*table, None);
+        }
+    }
+    Ok(CatalogView { id: Some(epochs.catalog), epoch: epochs.epoch, revisions, checkpointed })
 }
 
 /// Looks and decides; what a process does at start, and when it hears of a loss.
 pub async fn condition(catalog: &dyn Catalog, layers: &Layers) -> Result<Condition> {
-    let nothing = CatalogView { id: None, epoch: 0, tables: 0, checkpointed: HashMap::new() };
     if let Standing::Rebuilding { silent, .. } = catalog.standing().await? {
         return Ok(Condition::Rebuilding { silent });
     }
@@ -154,8 +236,8 @@ pub async fn condition(catalog: &dyn Catalog, layers: &Layers) -> Result<Conditi
             Some((layer, own)) => Err(Error::ForeignLayer { layer: layer.to_string(), found: own, own: found }),
             None => Err(Error::NoMarker),
         },
-        Standing::Unfounded => detect(&nothing, &seen),
-        Standing::Lost { .. } => match detect(&nothing, &seen)? {
+        Standing::Unfounded => detect(&CatalogView::nothing(), &seen),
+        Standing::Lost { .. } => match detect(&CatalogView::nothing(), &seen)? {
             // What a process knew and nothing on the layers remembers cannot be brought back from them.
             Condition::Fresh => Err(Error::NoMarker),
             lost => Ok(lost),

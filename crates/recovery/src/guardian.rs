@@ -93,13 +93,9 @@ impl Guardian {
                 Condition::Rebuilding { silent } if silent < SILENCE_MAX || !self.rebuilds => {
                     self.wait("another process rebuilds it".to_owned()).await;
                 }
-                lost if self.rebuilds => match self.restore(&lost).await {
-                    // Another process was first, or is about to be.
-                    Err(Error::Catalog(gigapi_catalog::Error::Superseded { .. })) => {
-                        self.wait("another process rebuilds it".to_owned()).await;
-                    }
-                    restored => restored?,
-                },
+                lost if self.rebuilds => {
+                    self.rebuild(reason(&lost)).await?;
+                }
                 _ => self.wait("it was lost; a writer rebuilds it".to_owned()).await,
             }
             if self.rebuilds && matches!(self.catalog.standing().await?, Standing::Serving(_)) {
@@ -118,18 +114,17 @@ impl Guardian {
         tokio::time::sleep(INTERVAL).await;
     }
 
-    async fn restore(&self, lost: &Condition) -> Result<()> {
-        let reason = match lost {
-            Condition::RolledBack { checkpoint, version } => format!(
-                "it is at version {version} of table {}, a checkpoint is at version {}",
-                checkpoint.table, checkpoint.version
-            ),
-            Condition::Rebuilding { .. } => "nothing is heard of the process that rebuilt it".to_owned(),
-            _ => "it is gone".to_owned(),
-        };
+    /// Rebuilds the catalog, unless another process was first or is about to be, which is waited for; tells which.
+    pub async fn rebuild(&self, reason: String) -> Result<bool> {
         tracing::warn!(reason, "the catalog is rebuilt from checkpoints and data files");
         self.tell(Health::Recovering { reason });
-        let report = rebuild(self.catalog.as_ref(), &self.layers).await?;
+        let report = match rebuild(self.catalog.as_ref(), &self.layers).await {
+            Err(Error::Catalog(gigapi_catalog::Error::Superseded { .. })) => {
+                self.wait("another process rebuilds it".to_owned()).await;
+                return Ok(false);
+            }
+            report => report?,
+        };
         tracing::warn!(
             tables = report.tables,
             files = report.files,
@@ -139,7 +134,7 @@ impl Guardian {
             epoch = report.epoch,
             "the catalog is rebuilt"
         );
-        Ok(())
+        Ok(true)
     }
 
     /// Watches until `shutdown` resolves.
@@ -202,6 +197,14 @@ impl Guardian {
             }
             is_new
         });
+    }
+}
+
+fn reason(lost: &Condition) -> String {
+    match lost {
+        Condition::RolledBack(evidence) => evidence.to_string(),
+        Condition::Rebuilding { .. } => "nothing is heard of the process that rebuilt it".to_owned(),
+        _ => "it is gone".to_owned(),
     }
 }
 

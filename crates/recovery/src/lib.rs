@@ -27,7 +27,7 @@ mod testing;
 pub use checkpoint::{CHECKPOINTS_KEPT, CheckpointName, newest_checkpoints, read_checkpoint, write_checkpoints};
 pub use checkpointer::{Checkpointer, Policy, Written, due};
 pub use definition::{DefinitionName, definition_names, remove_definition, write_definition};
-pub use detect::{CatalogView, Condition, LayersView, condition, detect};
+pub use detect::{CatalogView, Condition, Evidence, LayersView, condition, detect};
 pub use error::{Error, Result};
 pub use graves::{deletable_graves, is_deletable};
 pub use guardian::{Guardian, Health};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use gigapi_catalog::TableExport;
 use gigapi_model::{DataFile, FileId, LayerName, NewFile, TableDef, TableId, WriterId};
-use gigapi_storage::{FileFacts, Origin};
+use gigapi_storage::FileFacts;
 
 use lineage::{Attempt, Leaf, Lineage};
 
@@ -301,7 +301,10 @@ impl Scene<'_> {
                         sets.push(inside);
                     }
                 }
-                Err(source_file) => self.check_lost(found, source_file)?,
+                Err(source_file) => {
+                    let (table, file) = (self.name.clone(), found.file.id);
+                    return Err(PlanError::LineageLost { table, file, source_file });
+                }
             }
         }
         let solution = cover::exact(leaves.len(), &sets).map_err(|error| match error {
@@ -311,22 +314,10 @@ impl Scene<'_> {
         Ok(solution.into_iter().map(|index| picks[index]).collect())
     }
 
-    /// A merge whose inputs cannot be told is passed over if it only repeats what the base holds. Sequences of
-    /// different epochs say nothing about each other.
-    fn check_lost(&self, found: &Found, source_file: FileId) -> Result<(), PlanError> {
-        let known = self.base.map_or((0, 0), |base| (base.epoch, base.version));
-        match &found.facts.origin {
-            Origin::Merge { sequence, .. } if (found.facts.catalog_epoch, sequence.hi) > known => {
-                Err(PlanError::LineageLost { table: self.name.clone(), file: found.file.id, source_file })
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn gone(&self, leaf: Leaf) -> PlanError {
         let table = self.name.clone();
         match leaf {
-            Leaf::Base(file) => PlanError::FileGone { table, file },
+            Leaf::Base(file) | Leaf::Past(file) => PlanError::FileGone { table, file },
             Leaf::Part(attempt, part) => {
                 PlanError::PartGone { table, writer: attempt.writer, lo: attempt.lo, hi: attempt.hi, part }
             }

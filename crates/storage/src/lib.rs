@@ -28,8 +28,8 @@ pub use layers::{
 };
 pub use local::{DurableLocalStore, SyncCounter};
 pub use parquet::{
-    ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, Origin, Scalar,
-    StoredFacts, encode_file, read_facts,
+    ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, MergeSource,
+    Origin, Scalar, StoredFacts, encode_file, read_facts,
 };
 pub use path::{FilePath, OWN_FOLDER, bucket_folder, own_path, table_folder};
 pub use verify::{ExpectedObject, ExpectedObjects, VerifyingStore, checksum, verify_object};

@@ -15,6 +15,6 @@ mod schema;
 mod statistics;
 
 pub use encoder::{EncodedFile, FileEncoder, FileEncoders, FileWriter, ROW_GROUP_ROWS_MAX, encode_file};
-pub use facts::{FileFacts, Origin, StoredFacts};
+pub use facts::{FileFacts, MergeSource, Origin, StoredFacts};
 pub use reader::{read_facts, verify_chunks};
 pub use statistics::{ColumnStatistics, FileStatistics, STATISTICS_STRING_BYTES_MAX, Scalar};

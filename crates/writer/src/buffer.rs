@@ -5,7 +5,7 @@
 //! readable until the commit's watermark covers it: a query that takes its rows here first and its
 //! snapshot second sees each row once. One lock guards it all; under it, only pointers move.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use gigapi_rows::Part;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::wal::{Applied, Apply};
+use crate::wal::{Applied, Apply, Interval};
 
 /// A chunk that reaches this many bytes is followed by a new one: about 1.2 million rows of ten integers.
 /// A flush works on one chunk, so this bounds its memory.
@@ -43,6 +43,13 @@ pub struct Frozen {
     /// The rows, by sequence.
     pub entries: Vec<Entry>,
     bytes: usize,
+}
+
+impl Frozen {
+    /// What it covers.
+    pub(crate) fn interval(&self) -> Interval {
+        Interval { table: self.table, lo: self.lo, hi: self.hi }
+    }
 }
 
 /// Rows of one table as a query gets them; never split between two flushes.
@@ -80,6 +87,23 @@ struct Chunk {
     entries: Vec<Entry>,
     bytes: usize,
     since: Instant,
+    /// Where it ends, if that is settled: no later rows come to it.
+    end: Option<u64>,
+}
+
+impl Chunk {
+    fn new(since: Instant) -> Self {
+        Self { entries: Vec::new(), bytes: 0, since, end: None }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= CHUNK_BYTES_MAX || self.end.is_some()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.part.bytes();
+        self.entries.push(entry);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -165,16 +189,35 @@ impl Buffer {
             table.bytes += bytes;
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
             self.rows.fetch_add(rows, Ordering::Relaxed);
-            if table.chunks.back().is_none_or(|chunk| chunk.bytes >= CHUNK_BYTES_MAX) {
-                table.chunks.push_back(Chunk { entries: Vec::new(), bytes: 0, since: now });
+            if table.chunks.back().is_none_or(Chunk::is_full) {
+                table.chunks.push_back(Chunk::new(now));
             }
             if let Some(chunk) = table.chunks.back_mut() {
-                chunk.bytes += bytes;
-                filled |= chunk.bytes >= CHUNK_BYTES_MAX;
-                chunk.entries.push(Entry { sequence, part, idempotency: idempotency.clone() });
+                chunk.push(Entry { sequence, part, idempotency: idempotency.clone() });
+                filled |= chunk.is_full();
             }
         }
         filled
+    }
+
+    /// Cuts what was read back from the log where it was cut before. A flush whose fate is unknown is made again as
+    /// the same interval, so that files of both attempts hold the same rows: a rebuild of the catalog may find the
+    /// first one committed in a past that was rolled back, and the second one after it.
+    pub(crate) fn cut(&self, intervals: &[Interval]) {
+        let mut state = self.lock();
+        let State { tables, watermarks, .. } = &mut *state;
+        let mut ends: HashMap<TableId, BTreeSet<u64>> = HashMap::new();
+        for Interval { table, hi, .. } in intervals {
+            if *hi > watermarks.get(table).copied().unwrap_or(0) {
+                ends.entry(*table).or_default().insert(*hi);
+            }
+        }
+        for (id, ends) in ends {
+            let Some(table) = tables.get_mut(&id) else { continue };
+            let Some(since) = table.chunks.front().map(|chunk| chunk.since) else { continue };
+            let entries = std::mem::take(&mut table.chunks).into_iter().flat_map(|chunk| chunk.entries);
+            table.chunks = cut_at(entries, &ends, since);
+        }
     }
 
     /// Notes a sequence that brings no rows.
@@ -196,7 +239,8 @@ impl Buffer {
             let last = chunk.entries.last().map_or(0, |entry| entry.sequence);
             // Later rows of this table lie in later chunks, so where there is none, everything that was
             // applied so far is covered, whatever table it belongs to.
-            let hi = if table.chunks.is_empty() { *last_applied } else { last };
+            let open_end = if table.chunks.is_empty() { *last_applied } else { last };
+            let hi = chunk.end.unwrap_or(open_end);
             let lo = watermarks.get(&id).copied().unwrap_or(0) + 1;
             let frozen = Arc::new(Frozen { table: id, lo, hi, entries: chunk.entries, bytes: chunk.bytes });
             table.frozen = Some(Arc::clone(&frozen));
@@ -299,6 +343,24 @@ impl Buffer {
             self.changed.send_modify(|count| *count += 1);
         }
     }
+}
+
+/// Chunks that end at these sequences; what lies above them is one chunk, as long as it is not too large.
+fn cut_at(entries: impl Iterator<Item = Entry>, ends: &BTreeSet<u64>, since: Instant) -> VecDeque<Chunk> {
+    let mut chunks: VecDeque<Chunk> = VecDeque::new();
+    for entry in entries {
+        let end = ends.range(entry.sequence..).next().copied();
+        let fits = |chunk: &&mut Chunk| chunk.end == end && (end.is_some() || !chunk.is_full());
+        match chunks.back_mut().filter(fits) {
+            Some(chunk) => chunk.push(entry),
+            None => {
+                let mut chunk = Chunk { end, ..Chunk::new(since) };
+                chunk.push(entry);
+                chunks.push_back(chunk);
+            }
+        }
+    }
+    chunks
 }
 
 /// The log's side of the buffer.

@@ -12,6 +12,7 @@
 
 mod encode;
 mod run;
+mod upload;
 
 pub(crate) use run::{Flusher, FlusherParts, Session};
 

@@ -23,7 +23,7 @@ use crate::cpu::{CpuSeconds, Work};
 use crate::idempotency::{Keys, Lookup};
 use crate::line_protocol::{ParseOptions, Parsed, ParsedTable, Precision, parse};
 use crate::tables::Tables;
-use crate::wal::{Append, Applied, Log, WriteRecord};
+use crate::wal::{Append, Applied, Log, Payload, WriteRecord};
 
 pub use outcome::{Outcome, WriteError};
 use rows::{Accepted, conform_all, refusals_of};
@@ -249,7 +249,7 @@ impl Ingest {
                 (Some(done), Some(told))
             }
         };
-        self.log.append(Append { payload, definitions, applied, done })?;
+        self.log.append(Append { payload: Payload::Rows(payload), definitions, applied, done })?;
         let Some(told) = told else { return Ok(outcome) };
         let logged = told.await.map_err(|_| WriteError::from(crate::wal::LogError::Closed))?;
         // A full disk gets room when rows are in files and their segments go.

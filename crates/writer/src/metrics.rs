@@ -80,8 +80,8 @@ fn seconds() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+    pub(crate) fn new() -> Self {
+        Self {
             rows_accepted: Counter::default(),
             rows_rejected: Counter::default(),
             bytes_accepted: Counter::default(),
@@ -110,11 +110,14 @@ impl Metrics {
             files_committed: Counter::default(),
             bytes_committed: Counter::default(),
             catalog_version: Gauge::default(),
-        };
-        metrics.register_requests(registry);
-        metrics.register_wal(registry);
-        metrics.register_flush(registry);
-        metrics
+        }
+    }
+
+    /// Makes them known, once for a process.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.register_requests(registry);
+        self.register_wal(registry);
+        self.register_flush(registry);
     }
 
     fn register_requests(&self, r: &mut Registry) {

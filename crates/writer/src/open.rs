@@ -4,15 +4,16 @@
 //! catalog remembers, under a new epoch that fences every earlier holder. What the log still holds above
 //! the watermarks is in the buffer again before the first request is taken.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+mod replayed;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use gigapi_catalog::{Catalog, TableState, WriterSession};
-use gigapi_model::{Clock, ErrorKind, Ids, TableDef, TableId, TableKey, WriterId};
+use gigapi_catalog::{Catalog, WriterSession};
+use gigapi_model::{Clock, ErrorKind, Ids, TableId, TableKey, WriterId};
 use gigapi_service::settings::{DefaultKey, Durability, Limits, WriterSettings};
 use gigapi_service::{Block, Metrics as Registry, Phase, Readiness, Shutdown};
 use gigapi_storage::Layers;
@@ -27,10 +28,8 @@ use crate::ingest::{Ingest, IngestOptions, Outcome, WriteError, WriteRequest};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::tables::Tables;
-use crate::wal::{Applied, Disk, Folder, FolderError, LocalDisk, Log, LogOptions, LogStatus, Record, Replay, replay};
-
-/// Segments are rolled at this size.
-const SEGMENT_BYTES: u64 = 64 << 20;
+use crate::wal::{Disk, Folder, FolderError, LocalDisk, Log, LogStatus};
+use replayed::Replayed;
 
 /// How often gauges are brought up to date.
 const GAUGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -152,21 +151,21 @@ impl Writer {
         let folder = Folder::open(&options.wal, components.ids.as_ref())?;
         let catalog = Arc::clone(&components.catalog);
         let session = open_session(catalog.as_ref(), &folder, &options).await?;
-        let metrics = components.metrics.register(Metrics::register);
+        let metrics = Metrics::new();
         let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
         catalog.idempotency_records().await?.into_iter().for_each(|record| keys.remember(record));
         let buffer = Arc::new(Buffer::new(session.watermarks.clone()));
         let disk: Arc<dyn Disk> = Arc::new(LocalDisk::new(options.wal.clone()));
-        let replayed = replay_into(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
-        check_committed(catalog.as_ref(), &session, &replayed.replay, &options).await?;
+        let replayed = Replayed::read(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
+        replayed.check_committed(catalog.as_ref(), &session, &options).await?;
         let definitions = Definitions::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?;
         definitions.restore(replayed.definitions.values()).await?;
-        let damaged = report_damage(&replayed.replay, &options, &components.readiness, &metrics);
+        let damaged = replayed.report_damage(&options, &components.readiness, &metrics);
         let flush_now = Arc::new(Notify::new());
         let apply =
             ApplyToBuffer { buffer: Arc::clone(&buffer), keys: Arc::clone(&keys), flush_now: Arc::clone(&flush_now) };
         let status = Arc::new(LogStatus::new(metrics.wal_sync_seconds.clone()));
-        let log_options = log_options(folder.writer(), &session, &replayed.replay, options.settings.wal_bytes_max);
+        let log_options = replayed.log_options(folder.writer(), &session, options.settings.wal_bytes_max);
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
         let epoch = catalog.epochs().await?.epoch;
@@ -202,6 +201,8 @@ impl Writer {
             flush_now,
             cpu: metrics.cpu_seconds.clone(),
         };
+        // From here on nothing can fail, so an opening that is tried again does not register them twice.
+        components.metrics.register(|registry| metrics.register(registry));
         drop(starting);
         Ok(Self {
             ingest: Arc::new(ingest),
@@ -308,101 +309,6 @@ async fn open_session(
         catalog.place_writer(folder.writer(), place).await?;
     }
     Ok(session)
-}
-
-/// Refuses a catalog that has forgotten commits which the log remembers.
-async fn check_committed(
-    catalog: &dyn Catalog,
-    session: &WriterSession,
-    replay: &Replay,
-    options: &WriterOptions,
-) -> Result<(), OpenError> {
-    for (&table, &known) in &replay.committed {
-        let found = session.watermarks.get(&table).copied().unwrap_or(0);
-        if found >= known || catalog.table_state(table).await? == TableState::Dropped {
-            continue;
-        }
-        let behind = OpenError::CatalogBehind { table, known, found };
-        if !options.settings.accept_wal_loss {
-            return Err(behind);
-        }
-        tracing::error!("{behind}; the loss is accepted");
-    }
-    Ok(())
-}
-
-fn log_options(writer: WriterId, session: &WriterSession, replay: &Replay, bytes_max: u64) -> LogOptions {
-    let committed = session.watermarks.values().copied().max().unwrap_or(0);
-    LogOptions {
-        writer,
-        epoch: session.epoch,
-        first_sequence: replay.last_sequence.max(committed) + 1,
-        segment_bytes: SEGMENT_BYTES,
-        bytes_max,
-    }
-}
-
-/// What a replay found.
-struct Replayed {
-    replay: Replay,
-    definitions: HashMap<TableId, TableDef>,
-}
-
-/// Puts every row above its table's watermark back into the buffer.
-async fn replay_into(
-    disk: &Arc<dyn Disk>,
-    writer: WriterId,
-    buffer: &Arc<Buffer>,
-    keys: &Arc<Keys>,
-    path: &Path,
-) -> Result<Replayed, OpenError> {
-    let (disk, buffer, keys) = (Arc::clone(disk), Arc::clone(buffer), Arc::clone(keys));
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut definitions: HashMap<TableId, TableDef> = HashMap::new();
-        let mut rows = 0;
-        let replay = replay(disk.as_ref(), writer, &mut |sequence, record| match record {
-            Record::Definition(table) => {
-                let known = definitions.entry(table.id).or_insert_with(|| table.as_ref().clone());
-                if known.revision < table.revision {
-                    *known = *table;
-                }
-            }
-            Record::Write(write) => {
-                if let Some(record) = &write.idempotency {
-                    keys.remember(record.clone());
-                }
-                let above = write.tables.into_iter().filter(|part| sequence > buffer.watermark(part.table));
-                let tables: Vec<_> = above.map(|part| (part.table, Arc::new(part.part))).collect();
-                rows += tables.iter().map(|(_, part)| part.rows()).sum::<usize>();
-                buffer.push(sequence, Applied { tables, idempotency: write.idempotency });
-            }
-        })?;
-        buffer.skip_to(replay.last_sequence);
-        if rows > 0 {
-            tracing::info!(rows, segments = replay.segments.len(), "rows were read back from the write-ahead log");
-        }
-        Ok(Replayed { replay, definitions })
-    });
-    match reading.await {
-        Ok(replayed) => replayed.map_err(|source| OpenError::Replay { path: path.to_owned(), source }),
-        Err(panic) => Err(OpenError::Start(format!("replay ended by a panic: {panic}"))),
-    }
-}
-
-/// Damage keeps the process from being ready until it is accepted.
-fn report_damage(replay: &Replay, options: &WriterOptions, readiness: &Readiness, metrics: &Metrics) -> Option<Block> {
-    metrics.wal_damaged.set(i64::try_from(replay.damage.len()).unwrap_or(i64::MAX));
-    for damage in &replay.damage {
-        tracing::error!(folder = %options.wal.display(), damage, "the write-ahead log is damaged; whole records were salvaged");
-    }
-    let must_accept = !replay.damage.is_empty() && !options.settings.accept_wal_loss;
-    must_accept.then(|| {
-        let first = replay.damage.first().map_or("", String::as_str);
-        let message = format!(
-            "the write-ahead log is damaged: {first}; accept the loss with GIGAPI_ACCEPT_WAL_LOSS=true and start again"
-        );
-        readiness.block("recovering", message)
-    })
 }
 
 /// Gauges that follow what others count.

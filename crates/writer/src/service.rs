@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_model::{ErrorKind, WriterId};
-use gigapi_recovery::{Checkpointer, Guardian, Policy, rebuild};
+use gigapi_recovery::{Checkpointer, Guardian, Policy};
 use gigapi_service::process::{self, BoxError, Host, Part};
 use gigapi_service::settings::Settings;
 use gigapi_service::{CatalogStatus, Components, Phase, Shutdown};
@@ -40,14 +40,17 @@ pub async fn part(settings: &Settings, components: &Components, shutdown: &Shutd
     let guardian = Guardian::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), true);
     let status = CatalogStatus::register(&components.metrics, &components.readiness);
     status.follow(guardian.health(), |health| (health.word(), health.reason()));
+    let mut is_rebuilt = false;
     let writer = loop {
         guardian.settle().await?;
         components.claim_layers().await?;
         match open(settings, components).await {
-            Err(OpenError::CatalogBehind { table, known, found }) => {
-                tracing::warn!(%table, known, found, "the log remembers commits that the catalog has forgotten");
-                rebuild(components.catalog.as_ref(), &components.layers).await?;
-                break open(settings, components).await?;
+            // Data files may know what the catalog has forgotten, but only once: what they do not tell is lost.
+            Err(OpenError::CatalogBehind { table, known, found }) if !is_rebuilt => {
+                let reason = format!(
+                    "it has rows of table {table} up to {found}, the write-ahead log remembers commits up to {known}"
+                );
+                is_rebuilt = guardian.rebuild(reason).await?;
             }
             Err(OpenError::Catalog(error)) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(%error, "the catalog went away while the log was being opened; trying again");

@@ -16,8 +16,8 @@ mod segment;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use folder::{Folder, FolderError};
-pub use log::{Append, Applied, Apply, Log, LogError, LogOptions, LogStatus};
-pub use record::{Record, TablePart, WriteRecord};
+pub use log::{Append, Applied, Apply, Log, LogError, LogOptions, LogStatus, Payload};
+pub use record::{Interval, Record, TablePart, WriteRecord};
 pub use replay::{Replay, ReplayedSegment, replay};
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use integration_tests::{Binaries, Chaos, Client, Cluster, Disturbance, LayerKind
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// All but a Redis from the past: it is disturbed in a test of its own, where processes live to remember better.
-const ALL: [Disturbance; 13] = [
+const ALL: [Disturbance; 14] = [
     Disturbance::Kill,
     Disturbance::Terminate,
     Disturbance::Pause,
     Disturbance::KillRedis,
     Disturbance::PauseRedis,
     Disturbance::EmptyRedis,
+    Disturbance::RollBackRedis,
     Disturbance::CutRedis,
     Disturbance::SilenceRedis,
     Disturbance::SlowRedis,
@@ -49,6 +49,17 @@ async fn kill_and_all_other_disturbances_together_lose_and_double_nothing() {
     let mut cluster = builder.save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
     let ledger = Ledger::new(&cluster.folder().join("notes")).unwrap().over_hours(2);
     let mut chaos = Chaos::new(32, &ALL);
+    chaos.run(&mut cluster, &ledger, times(25), PATIENCE).await.unwrap();
+}
+
+/// A Redis from the past is noticed by whoever remembers better. Here those are killed, and what remains is the logs.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_of_processes_between_short_rollbacks_loses_and_doubles_nothing() {
+    let builder = Cluster::builder().writers(2).queriers(1).compactors(1);
+    let mut cluster = builder.save_timeout(Duration::from_millis(20)).spawn().await.unwrap();
+    let ledger = Ledger::new(&cluster.folder().join("notes")).unwrap().over_hours(2);
+    let kinds = [Disturbance::RollBackRedis, Disturbance::Kill, Disturbance::RollBackRedis];
+    let mut chaos = Chaos::new(33, &kinds).lasting(Duration::from_millis(80));
     chaos.run(&mut cluster, &ledger, times(25), PATIENCE).await.unwrap();
 }
 

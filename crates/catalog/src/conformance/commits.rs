@@ -85,10 +85,12 @@ pub(super) async fn an_interval_is_judged_by_the_watermark(rig: &Rig) {
     assert_eq!(flush(11, 11).await.unwrap(), CommitOutcome::Committed { version: 3 });
 }
 
-pub(super) async fn a_new_table_accepts_any_first_interval(rig: &Rig) {
+pub(super) async fn a_new_tables_first_interval_begins_with_one(rig: &Rig) {
     let (one, two, table) = (rig.open(1).await, rig.open(2).await, rig.table("cpu").await);
-    rig.commit(one.flush(table.id, 41, 50, vec![rig.file(0, 1)])).await.unwrap();
-    rig.commit(two.flush(table.id, 7, 7, vec![rig.file(0, 1)])).await.unwrap();
+    let refused = rig.commit(one.flush(table.id, 41, 50, vec![rig.file(0, 1)])).await.unwrap_err();
+    assert!(matches!(refused, Error::Gap { watermark: 0, lo: 41 }), "{refused:?}");
+    rig.commit(one.flush(table.id, 1, 50, vec![rig.file(0, 1)])).await.unwrap();
+    rig.commit(two.flush(table.id, 1, 7, vec![rig.file(0, 1)])).await.unwrap();
     let refused = rig.commit(one.flush(table.id, 40, 51, vec![])).await.unwrap_err();
     assert!(matches!(refused, Error::PartlyCommitted { watermark: 50, lo: 40 }), "{refused:?}");
     let watermarks = rig.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap().watermarks;

@@ -133,8 +133,7 @@ async fn one_query_sees_one_version_of_a_table_that_it_names_twice() {
     let world = World::new().await;
     let rows = [(DAY, vec![("x", Float(1.0))])];
     let table = world.define("mydb", "t", &rows, TableKey::Tags).await;
-    let sequence = world.next_sequence();
-    world.commit(&table, &rows, (sequence, sequence)).await;
+    world.commit_next(&table, &rows).await;
     let sql = "SELECT (SELECT count(*) FROM t) - (SELECT count(*) FROM mydb.T) AS difference, count(*) FROM t";
     assert_eq!(ask(&world.querier(), sql).await[1], "0|1");
 }

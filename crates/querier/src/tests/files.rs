@@ -104,8 +104,7 @@ async fn a_table_without_a_key_keeps_every_row() {
     let rows = [(DAY, vec![("host", Tag("a")), ("x", Float(1.0))])];
     let table = world.define("mydb", "log", &rows, TableKey::None).await;
     for _ in 0..3 {
-        let sequence = world.next_sequence();
-        world.commit(&table, &rows, (sequence, sequence)).await;
+        world.commit_next(&table, &rows).await;
     }
     let querier = world.querier();
     assert_eq!(ask(&querier, "SELECT count(*), sum(x) FROM log").await[1], "3|3.0");
@@ -130,8 +129,7 @@ async fn a_missing_live_file_is_an_error_and_not_fewer_rows() {
     let world = World::new().await;
     let rows = [(DAY, vec![("x", Float(1.0))])];
     let table = world.define("mydb", "t", &rows, TableKey::Tags).await;
-    let sequence = world.next_sequence();
-    let file = world.commit(&table, &rows, (sequence, sequence)).await;
+    let file = world.commit_next(&table, &rows).await;
     world.store.delete(&object_path(&table, &file)).await.unwrap();
     let error = try_ask(&world.querier(), "SELECT avg(x) FROM t").await.unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
@@ -143,8 +141,7 @@ async fn a_file_that_was_replaced_while_planning_is_read_from_its_successor() {
     let world = World::new().await;
     let rows = [(DAY, vec![("x", Float(1.0))]), (DAY + 1, vec![("x", Float(2.0))])];
     let table = world.define("mydb", "t", &rows, TableKey::Tags).await;
-    let sequence = world.next_sequence();
-    let file = world.commit(&table, &rows, (sequence, sequence)).await;
+    let file = world.commit_next(&table, &rows).await;
     let replaced = Arc::new(super::world::ReplacedOnce::new(&world, &table, &file));
     let querier = world.querier_over(replaced, crate::QueryOptions::default(), None);
     assert_eq!(ask(&querier, "SELECT sum(x) FROM t").await[1], "3.0");

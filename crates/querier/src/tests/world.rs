@@ -12,7 +12,7 @@ use gigapi_catalog::{Catalog, CommitOutcome, Definition, Limits, MemoryCatalog};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
     DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SequenceRange, SystemIds, TableDef,
-    TableKey, TableName, Timestamp, WriterId,
+    TableKey, TableName, TimeRange, Timestamp, WriterId,
 };
 use gigapi_storage::{FileFacts, FilePath, Origin, encode_file};
 use object_store::memory::InMemory;
@@ -123,16 +123,22 @@ impl World {
         self.catalog.define(definition).await.unwrap()
     }
 
-    pub(crate) fn next_sequence(&self) -> u64 {
+    fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Writes the rows as one file and commits it; keys are the tags.
     pub(crate) async fn flush(&self, database: &str, table: &str, rows: &[Row]) -> Arc<TableDef> {
         let table = self.define(database, table, rows, TableKey::Tags).await;
-        let sequence = self.next_sequence();
-        self.commit(&table, rows, (sequence, sequence)).await;
+        self.commit_next(&table, rows).await;
         table
+    }
+
+    /// Commits the rows as the writer's sequences from the table's watermark on.
+    pub(crate) async fn commit_next(&self, table: &Arc<TableDef>, rows: &[Row]) -> DataFile {
+        let snapshot = self.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
+        let lo = snapshot.watermarks.get(&self.writer).copied().unwrap_or(0) + 1;
+        self.commit(table, rows, (lo, self.next_sequence())).await
     }
 
     /// Commits the rows as the writer's sequences from `lo` to `hi`.

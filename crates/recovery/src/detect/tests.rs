@@ -11,9 +11,11 @@ fn table(number: u128) -> TableId {
     TableId::from_uuid(Uuid::from_u128(number))
 }
 
-fn catalog(tables: usize, checkpointed: &[(u128, Option<u64>)]) -> CatalogView {
+/// A catalog of epoch 2 with so many tables, the first of which is table 1, at revision 3.
+fn catalog(tables: u128, checkpointed: &[(u128, Option<u64>)]) -> CatalogView {
     let checkpointed = checkpointed.iter().map(|(number, version)| (table(*number), *version)).collect();
-    CatalogView { id: Some(id(1)), epoch: 2, tables, checkpointed }
+    let revisions = (1..=tables).map(|number| (table(number), Some(3))).collect();
+    CatalogView { id: Some(id(1)), epoch: 2, revisions, checkpointed }
 }
 
 fn layers(owners: &[Option<u128>], checkpoints: &[(u128, u64, u64)]) -> LayersView {
@@ -27,6 +29,7 @@ fn layers(owners: &[Option<u128>], checkpoints: &[(u128, u64, u64)]) -> LayersVi
     LayersView {
         owners: owners.iter().enumerate().map(named).collect(),
         checkpoints: checkpoints.iter().map(name).collect(),
+        definitions: Vec::new(),
         dropped: HashSet::new(),
     }
 }
@@ -72,9 +75,35 @@ fn a_catalog_behind_a_checkpoint_was_rolled_back() {
     };
     assert_eq!(behind(Some(9), 2, 9), Condition::Healthy);
     assert_eq!(behind(Some(1), 1, 9), Condition::Healthy, "an older epoch's versions do not count");
-    assert!(matches!(behind(Some(8), 2, 9), Condition::RolledBack { version: 8, .. }));
-    assert!(matches!(behind(Some(99), 3, 9), Condition::RolledBack { version: 99, .. }));
-    assert!(matches!(behind(None, 2, 1), Condition::RolledBack { version: 0, .. }));
+    assert!(matches!(behind(Some(8), 2, 9), Condition::RolledBack(Evidence::Checkpoint { version: 8, .. })));
+    assert!(matches!(behind(Some(99), 3, 9), Condition::RolledBack(Evidence::Checkpoint { version: 99, .. })));
+    assert!(matches!(behind(None, 2, 1), Condition::RolledBack(Evidence::Checkpoint { version: 0, .. })));
+}
+
+#[test]
+fn a_catalog_behind_a_definition_was_rolled_back() {
+    let mut catalog = catalog(1, &[]);
+    catalog.revisions.insert(table(9), None);
+    let behind = |number, epoch, revision| {
+        let definitions = vec![DefinitionName { table: table(number), epoch, revision }];
+        detect(&catalog, &LayersView { definitions, ..layers(&[Some(1)], &[]) }).unwrap()
+    };
+    assert_eq!(behind(1, 2, 3), Condition::Healthy);
+    assert_eq!(behind(1, 1, 9), Condition::Healthy, "an older epoch's revisions do not count");
+    assert_eq!(behind(9, 2, 3), Condition::Healthy, "the table was dropped");
+    assert!(matches!(behind(1, 2, 4), Condition::RolledBack(Evidence::Definition { revision: 3, .. })));
+    assert!(matches!(behind(1, 3, 1), Condition::RolledBack(Evidence::Definition { revision: 3, .. })));
+    assert!(matches!(behind(5, 2, 1), Condition::RolledBack(Evidence::Definition { revision: 0, .. })));
+}
+
+#[test]
+fn a_catalog_that_goes_on_with_a_dropped_table_was_rolled_back() {
+    let seen = LayersView { dropped: HashSet::from([table(1)]), ..layers(&[Some(1)], &[]) };
+    assert_eq!(
+        detect(&catalog(2, &[]), &seen).unwrap(),
+        Condition::RolledBack(Evidence::Tombstone { table: table(1) })
+    );
+    assert_eq!(detect(&catalog(0, &[]), &seen).unwrap(), Condition::Healthy);
 }
 
 #[test]

@@ -25,7 +25,8 @@ struct Reach {
     end: u64,
 }
 
-/// Walks from the watermark; without one from the lowest start, because a table accepts any first interval.
+/// Walks from the watermark; without one from the lowest start: where no checkpoint is left, what came before it may
+/// have expired.
 ///
 /// An error names a proven flush that no walk reaches.
 pub(crate) fn walk(candidates: &[Candidate], watermark: Option<u64>) -> Result<Walk, Attempt> {
@@ -59,8 +60,8 @@ pub(crate) fn walk(candidates: &[Candidate], watermark: Option<u64>) -> Result<W
 /// For each start, the flush to take there and how far one gets.
 fn reach(candidates: &[&Candidate]) -> BTreeMap<u64, (Reach, Attempt)> {
     let mut sorted = candidates.to_vec();
-    // From the back, so that what follows an interval is known when it is looked at. Of equals the later epoch wins.
-    sorted.sort_by_key(|candidate| Reverse((candidate.attempt.lo, candidate.attempt.writer_epoch)));
+    // From the back, so that what follows an interval is known when it is looked at.
+    sorted.sort_by_key(|candidate| Reverse(candidate.attempt.lo));
     let mut table: BTreeMap<u64, (Reach, Attempt)> = BTreeMap::new();
     for Candidate { attempt, proven } in sorted {
         let rest = table.get(&(attempt.hi + 1)).map_or(Reach { proven: 0, end: attempt.hi }, |(reach, _)| *reach);

@@ -1,23 +1,23 @@
 //! From a file to the smallest pieces whose rows it holds: files of the base, and parts of later flushes.
 //!
 //! A merge names its inputs; each is a file of the base (which is never opened up), a flush part, or a merge again.
-//! Two objects with the same part are repetitions of one upload and hold the same rows.
+//! Two objects with the same part are repetitions of one upload and hold the same rows: a log always cuts the same
+//! interval, in whatever life of its writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gigapi_catalog::TableExport;
 use gigapi_model::{FileId, WriterId};
-use gigapi_storage::Origin;
+use gigapi_storage::{FileFacts, MergeSource, Origin};
 
 use super::Found;
 
-/// One flush as a writer tried it.
+/// One flush; tried again it is the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Attempt {
     pub(crate) writer: WriterId,
     pub(crate) lo: u64,
     pub(crate) hi: u64,
-    pub(crate) writer_epoch: u64,
     pub(crate) parts: u32,
 }
 
@@ -28,6 +28,8 @@ pub(crate) enum Leaf {
     Base(FileId),
     /// One part of a flush.
     Part(Attempt, u32),
+    /// A file that was replaced before the base: other files of the base hold its rows.
+    Past(FileId),
 }
 
 /// An attempt with what is known about its fate.
@@ -47,8 +49,9 @@ pub(crate) struct Lineage {
 impl Lineage {
     pub(crate) fn new(base: Option<&TableExport>, found: &[&Found]) -> Self {
         let of_base = base.map(|base| base.files.iter().map(|new| new.file.id).collect()).unwrap_or_default();
-        let by_id = found.iter().map(|found| (found.file.id, &found.facts.origin)).collect();
-        let mut resolver = Resolver { of_base, by_id, done: HashMap::new() };
+        let moment = base.map_or((0, 0), |base| (base.epoch, base.version));
+        let by_id = found.iter().map(|found| (found.file.id, &found.facts)).collect();
+        let mut resolver = Resolver { of_base, moment, by_id, done: HashMap::new() };
         for found in found {
             // What it comes to is kept by the resolver.
             let _ = resolver.resolve(found.file.id);
@@ -97,7 +100,9 @@ fn gather_attempts(
 
 struct Resolver<'a> {
     of_base: std::collections::HashSet<FileId>,
-    by_id: HashMap<FileId, &'a Origin>,
+    /// The base's epoch and version.
+    moment: (u64, u64),
+    by_id: HashMap<FileId, &'a FileFacts>,
     done: HashMap<FileId, Result<BTreeSet<Leaf>, FileId>>,
 }
 
@@ -109,26 +114,31 @@ impl Resolver<'_> {
         if let Some(known) = self.done.get(&file) {
             return known.clone();
         }
-        let Some(origin) = self.by_id.get(&file).copied() else { return Err(file) };
-        let leaves = match origin {
-            Origin::Flush { writer, writer_epoch, lo, hi, part, parts } => {
-                let attempt = Attempt { writer: *writer, lo: *lo, hi: *hi, writer_epoch: *writer_epoch, parts: *parts };
+        let Some(facts) = self.by_id.get(&file).copied() else { return Err(file) };
+        let leaves = match &facts.origin {
+            Origin::Flush { writer, lo, hi, part, parts, .. } => {
+                let attempt = Attempt { writer: *writer, lo: *lo, hi: *hi, parts: *parts };
                 Ok(BTreeSet::from([Leaf::Part(attempt, *part)]))
             }
             Origin::Merge { sources, .. } => {
                 // A file that names itself among its ancestors ends here instead of running in a circle.
                 self.done.insert(file, Err(file));
-                self.resolve_all(sources)
+                self.resolve_all(facts.catalog_epoch, sources)
             }
         };
         self.done.insert(file, leaves.clone());
         leaves
     }
 
-    fn resolve_all(&mut self, sources: &[FileId]) -> Result<BTreeSet<Leaf>, FileId> {
+    /// What a merge of that epoch has read. Sequences of different epochs say nothing about each other.
+    fn resolve_all(&mut self, epoch: u64, sources: &[MergeSource]) -> Result<BTreeSet<Leaf>, FileId> {
         let mut leaves = BTreeSet::new();
-        for source in sources {
-            leaves.append(&mut self.resolve(*source)?);
+        for MergeSource { file, sequence } in sources {
+            match self.resolve(*file) {
+                Ok(mut held) => leaves.append(&mut held),
+                Err(_) if (epoch, sequence.hi) <= self.moment => drop(leaves.insert(Leaf::Past(*file))),
+                Err(lost) => return Err(lost),
+            }
         }
         Ok(leaves)
     }

@@ -46,7 +46,7 @@ pub(crate) fn rank(
             .iter()
             .filter_map(|leaf| match leaf {
                 Leaf::Part(attempt, _) => Some(*attempt),
-                Leaf::Base(_) => None,
+                Leaf::Base(_) | Leaf::Past(_) => None,
             })
             .collect(),
         has_base: leaves.iter().any(|leaf| matches!(leaf, Leaf::Base(_))),
@@ -58,7 +58,7 @@ pub(crate) fn rank(
         base.iter().flat_map(|base| &base.files).map(|new| (new.file.id, new.file.sequence)).collect();
     for found in picked {
         let ranges = held(found).into_iter().flatten().filter_map(|leaf| match leaf {
-            Leaf::Base(file) => of_base.get(file).copied(),
+            Leaf::Base(file) | Leaf::Past(file) => of_base.get(file).copied(),
             Leaf::Part(attempt, _) => {
                 sequences.get(attempt).map(|sequence| SequenceRange { lo: *sequence, hi: *sequence })
             }
@@ -82,8 +82,8 @@ pub(crate) fn rank(
 fn ages(found: &[&Found], chosen: &HashSet<Attempt>) -> BTreeMap<Attempt, Timestamp> {
     let mut ages: BTreeMap<Attempt, Timestamp> = chosen.iter().map(|attempt| (*attempt, Timestamp::MAX)).collect();
     for found in found {
-        if let Origin::Flush { writer, writer_epoch, lo, hi, parts, .. } = found.facts.origin
-            && let Some(age) = ages.get_mut(&Attempt { writer, lo, hi, writer_epoch, parts })
+        if let Origin::Flush { writer, lo, hi, parts, .. } = found.facts.origin
+            && let Some(age) = ages.get_mut(&Attempt { writer, lo, hi, parts })
         {
             *age = found.file.id.minted_at().min(*age);
         }

@@ -6,6 +6,7 @@ use gigapi_model::{
     Bucket, BucketSpan, CatalogId, DatabaseName, Ids, Level, SequenceRange, SystemIds, TableKey, TableName, TimeRange,
     Timestamp,
 };
+use gigapi_storage::{MergeSource, Origin};
 use uuid::Uuid;
 
 use super::*;
@@ -60,7 +61,8 @@ fn flush(lo: u64, hi: u64, part: u32, parts: u32) -> Origin {
 }
 
 fn merge(lo: u64, hi: u64, sources: &[&Found]) -> Origin {
-    let sources = sources.iter().map(|source| source.file.id).collect();
+    let sources = sources.iter().map(|source| MergeSource { file: source.file.id, sequence: SequenceRange { lo, hi } });
+    let sources = sources.collect();
     Origin::Merge { sequence: SequenceRange { lo, hi }, sources }
 }
 
@@ -174,7 +176,7 @@ fn what_is_missing_is_named() {
 fn a_merge_that_names_itself_is_no_lineage() {
     let table = table(1, "cpu");
     let mut merged = found(&table, 0, 1, merge(1, 1, &[]));
-    merged.facts.origin = Origin::Merge { sequence: SequenceRange { lo: 1, hi: 1 }, sources: vec![merged.file.id] };
+    merged.facts.origin = merge(1, 1, &[&merged]);
     let error = plan_table(None, None, &HashMap::new(), &[&merged]).unwrap_err();
     assert!(matches!(error, PlanError::LineageLost { .. }), "{error}");
 }

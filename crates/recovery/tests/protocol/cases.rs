@@ -61,6 +61,34 @@ const STALLING: Focus = &[
     (Step::Rebuild, 50),
 ];
 
+/// A catalog that is often a slightly older copy, and nobody who remembers.
+const FORGETTING: Focus = &[
+    (Step::RollBack, 25),
+    (Step::Start, 300),
+    (Step::Write, 200),
+    (Step::Freeze, 300),
+    (Step::Upload, 600),
+    (Step::Commit, 500),
+    (Step::Truncate, 150),
+    (Step::LateCommit, 50),
+    (Step::ClaimMerge, 60),
+    (Step::Work, 150),
+    (Step::Rebuild, 100),
+];
+
+/// The same, and orphans that are swept.
+const SWEEPING: Focus = &[
+    (Step::RollBack, 25),
+    (Step::Start, 100),
+    (Step::Commit, 200),
+    (Step::ClaimMerge, 200),
+    (Step::Work, 400),
+    (Step::ListOrphans, 100),
+    (Step::Delete, 200),
+    (Step::Pause, 15),
+    (Step::Rebuild, 100),
+];
+
 /// All of them by name.
 pub(crate) const FOCI: &[(&str, Focus)] = &[
     ("plain", PLAIN),
@@ -74,6 +102,8 @@ pub(crate) const FOCI: &[(&str, Focus)] = &[
     ("crashing", CRASHING),
     ("failing", FAILING),
     ("stalling", STALLING),
+    ("forgetting", FORGETTING),
+    ("sweeping", SWEEPING),
 ];
 
 /// A rule, or rules that guard one thing, and what is seen without.
@@ -106,7 +136,8 @@ pub(crate) const CASES: &[Case] = &[
     // Inputs that are no longer live have no claim either.
     case(&[Lease, Inputs], DELETING, Kind::Doubled),
     case(&[Between], PLAIN, Kind::Order),
-    case(&[FileAge], DELETING, Kind::Missing),
+    // What is above its writer's watermark is not swept, so a file that comes late is there.
+    case(&[FileAge, OrphanBelowWatermark], DELETING, Kind::Missing),
     case(&[OneInterval], PLAIN, Kind::Lost),
     case(&[Sequences], FAILING, Kind::Lost),
     case(&[TruncatePerTable], PLAIN, Kind::Lost),
@@ -130,14 +161,19 @@ pub(crate) const CASES: &[Case] = &[
     case(&[Tombstone], PLAIN, Kind::Returned),
     case(&[TombstoneFirst], PLAIN, Kind::Returned),
     case(&[ProcessesRemember], PLAIN, Kind::Lost),
+    case(&[IntervalsNoted], FORGETTING, Kind::Lost),
+    case(&[LogRemembers], FORGETTING, Kind::Lost),
+    case(&[DefinitionsTell], FORGETTING, Kind::Meaning),
+    case(&[TombstonesTell], PLAIN, Kind::Returned),
+    case(&[OrphanBelowWatermark], DELETING, Kind::Lost),
+    case(&[OrphanNotInput], DELETING, Kind::Unrebuildable),
     case(&[WorkWaits], STALLING, Kind::Lost),
     case(&[DeletionWaits], DELETING, Kind::Unrebuildable),
     case(&[DefinitionsWait], PLAIN, Kind::Unrebuildable),
-    case(&[CheckpointsWait], ROLLING, Kind::Unrebuildable),
     case(&[Base], PLAIN, Kind::Unrebuildable),
     case(&[OneMoment], PLAIN, Kind::Doubled),
-    case(&[NewEpoch], RACING, Kind::Lost),
-    case(&[ExclusiveEpoch], RACING, Kind::Lost),
+    case(&[NewEpoch], STALLING, Kind::Lost),
+    case(&[ExclusiveEpoch], STALLING, Kind::Lost),
     case(&[LatestEpoch], LOSING, Kind::Lost),
     case(&[Closing], PLAIN, Kind::Lost),
     case(&[CheckpointsFirst], ROLLING, Kind::Unrebuildable),

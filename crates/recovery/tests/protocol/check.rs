@@ -82,7 +82,7 @@ impl World {
                 return violated(Kind::Vanished, || format!("file {} on layer {}", short(gone.1.uuid()), gone.0));
             }
         }
-        if self.recovering {
+        if self.recovering || self.unnoticed.is_some() {
             return Ok(());
         }
         let tables = self.store.live_tables();

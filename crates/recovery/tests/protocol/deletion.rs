@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 use gigapi_catalog::Grave;
 use gigapi_model::{Clock, FileId, TableId};
 use gigapi_recovery::is_deletable;
+use gigapi_storage::Origin;
 
 use crate::check::Violation;
 use crate::events::Event;
-use crate::layers::{Place, layer_of};
+use crate::layers::{Object, Place, layer_of};
 use crate::protections::Protection;
 use crate::random::short;
 use crate::world::{ORPHAN_AGE, World};
@@ -73,7 +74,30 @@ impl World {
         let is_settled = now.since(epochs.since) > ORPHAN_AGE || !self.holds(Protection::OrphanEpochAge);
         let is_claimed = self.holds(Protection::OrphanNotClaimed)
             && self.jobs.iter().any(|job| job.claim.expires > now && job.names(place.1));
-        is_old && is_settled && !is_claimed && !self.is_live(place) && !self.is_buried(place)
+        is_old
+            && is_settled
+            && !is_claimed
+            && !self.is_live(place)
+            && !self.is_buried(place)
+            && !self.is_ahead(object)
+            && !self.is_input(place)
+    }
+
+    /// Whether a merge has read it whose output nobody has taken back yet.
+    fn is_input(&self, place: Place) -> bool {
+        let has_read = |object: &Object| match &object.facts.origin {
+            Origin::Merge { sources, .. } => sources.iter().any(|source| source.file == place.1),
+            Origin::Flush { .. } => false,
+        };
+        let outputs = self.layers.objects.iter().filter(|(_, object)| has_read(object));
+        self.holds(Protection::OrphanNotInput) && outputs.into_iter().any(|(output, _)| !self.is_live(*output))
+    }
+
+    /// Whether it is a flush that its writer may not have repeated yet.
+    fn is_ahead(&self, object: &Object) -> bool {
+        let Origin::Flush { writer, hi, .. } = object.facts.origin else { return false };
+        let Ok(snapshot) = self.store.snapshot(object.table.id) else { return false };
+        self.holds(Protection::OrphanBelowWatermark) && snapshot.watermarks.get(&writer).copied().unwrap_or(0) < hi
     }
 
     fn is_live(&self, place: Place) -> bool {

@@ -17,6 +17,7 @@ use crate::layers::{HOT, Object, Row, layer_name};
 use crate::protections::Protection;
 use crate::random::short;
 use crate::world::{START, World};
+use crate::writers::Interval;
 
 /// An interval on its way.
 #[derive(Debug)]
@@ -79,9 +80,11 @@ impl World {
         let Some(index) = self.random.index(waiting.len()) else { return };
         let (table, until) = (waiting[index].table, waiting[index].seq);
         let later = waiting.iter().any(|row| row.table == table && row.seq > until);
-        // Where no later row of the table waits, all that was applied is covered, whatever table it belongs to.
-        let hi = if later { until } else { session.last };
         let lo = floor(table) + 1;
+        let noted = writer.intervals.iter().filter(|interval| interval.table == table && interval.hi >= lo);
+        let noted = noted.map(|interval| interval.hi).min().filter(|_| self.holds(Protection::IntervalsNoted));
+        // Where no later row of the table waits, all that was applied is covered, whatever table it belongs to.
+        let hi = noted.unwrap_or(if later { until } else { session.last });
         let rows = waiting.into_iter().filter(|row| row.table == table && row.seq <= hi).collect();
         let Some(session) = &mut self.writers[of].session else { return };
         session.flushes.push(Flush { table, lo, hi, rows, prepared: None });
@@ -119,6 +122,10 @@ impl World {
         match self.store.table_state(table) {
             TableState::Live(def) => {
                 let prepared = self.prepared(of, flush, def);
+                let interval = Interval { table, lo: flush.lo, hi: flush.hi };
+                if self.holds(Protection::IntervalsNoted) {
+                    self.writers[of].intervals.push(interval);
+                }
                 let Some(session) = &mut self.writers[of].session else { return };
                 session.flushes[index].prepared = Some(prepared);
             }
@@ -192,7 +199,6 @@ impl World {
         match answer {
             Ok(CommitOutcome::Committed { .. } | CommitOutcome::AlreadyCommitted { .. }) => self.release(of, index),
             Err(Error::PartlyCommitted { watermark, .. }) => {
-                self.count(Event::CutAgain);
                 self.recut(of, index, watermark);
             }
             Err(Error::Dropped { .. }) => self.discard(of, index),
@@ -243,7 +249,10 @@ impl World {
         let known = self.writers.iter().find(|known| known.id == writer && known.catalog_epoch == current);
         let known = known.map(|known| known.epoch);
         let is_repeated = self.made.contains(&commit.id);
-        let is_current = commit.catalog_epoch == current && Some(epoch) == known;
+        // A catalog from the past knows the epochs of then, until the log is opened again.
+        let place = self.writers.iter().position(|known| known.id == writer);
+        let is_unopened = self.unnoticed.as_ref().zip(place).is_some_and(|(waiting, place)| waiting.contains(&place));
+        let is_current = commit.catalog_epoch == current && (Some(epoch) == known || is_unopened);
         let mut asked = commit.clone();
         let (mut as_epoch, mut as_lo) = (epoch, lo);
         if !self.holds(Protection::CatalogEpoch) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gigapi_catalog::TableExport;
 use gigapi_model::{DataFile, FieldId, FileId, LayerName, TableDef, TableId, Timestamp};
-use gigapi_recovery::{CHECKPOINTS_KEPT, CheckpointName, Found, Survey};
+use gigapi_recovery::{CHECKPOINTS_KEPT, CheckpointName, DefinitionName, Found, Survey};
 use gigapi_storage::FileFacts;
 
 use crate::protections::{Protection, Protections};
@@ -59,7 +59,7 @@ pub(crate) struct Layers {
     pub(crate) checkpoints: BTreeMap<CheckpointName, TableExport>,
     pub(crate) tombstones: BTreeSet<TableId>,
     /// Per table, the latest definition that was kept.
-    pub(crate) definitions: BTreeMap<TableId, Arc<TableDef>>,
+    pub(crate) definitions: BTreeMap<TableId, (u64, Arc<TableDef>)>,
     /// Numbers that rebuilds took.
     pub(crate) epochs: BTreeSet<u64>,
 }
@@ -82,12 +82,17 @@ impl Layers {
         self.objects.insert(place_of(&object.file), object);
     }
 
-    /// Keeps a definition, unless a later one is kept.
-    pub(crate) fn keep(&mut self, def: &Arc<TableDef>) {
-        let known = self.definitions.entry(def.id).or_insert_with(|| def.clone());
-        if known.revision < def.revision {
-            *known = def.clone();
+    /// Keeps a definition of an epoch, unless a later one is kept.
+    pub(crate) fn keep(&mut self, epoch: u64, def: &Arc<TableDef>) {
+        let known = self.definitions.entry(def.id).or_insert_with(|| (epoch, def.clone()));
+        if (known.0, known.1.revision) < (epoch, def.revision) {
+            *known = (epoch, def.clone());
         }
+    }
+
+    /// What was kept, by name.
+    pub(crate) fn definition_names(&self) -> Vec<DefinitionName> {
+        self.definitions.values().map(|(epoch, def)| DefinitionName::of(*epoch, def)).collect()
     }
 
     /// Writes a checkpoint and removes the surplus, as `write_checkpoints` does.

@@ -1,6 +1,7 @@
 //! What can befall the catalog and its checkpoints: it is emptied, it is an older copy of itself, a checkpoint is
 //! damaged. Whether a rollback is noticed by what the layers say is the product's own decision.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use gigapi_catalog::TableState;
@@ -19,6 +20,7 @@ impl World {
         self.remember_places();
         self.empty();
         self.recovering = true;
+        self.unnoticed = None;
         self.count(Event::Lost);
         self.note(|| "the catalog is lost".to_owned());
     }
@@ -47,7 +49,9 @@ impl World {
             Some(index) if of_before => self.dumps[index].clone(),
             _ => current,
         };
-        let recent = self.random.index(40).unwrap_or(0);
+        // What nobody remembers was not long ago, or a checkpoint would tell.
+        let is_forgotten = self.random.chance(40);
+        let recent = self.random.index(if is_forgotten { 8 } else { 40 }).unwrap_or(0);
         let length = history.len();
         // Back to where a rebuild had closed it that sleeps since.
         let asleep = self.rebuilders.iter().filter_map(|rebuilder| history.closed_at(rebuilder.begun()?)).next();
@@ -63,12 +67,62 @@ impl World {
         self.remember_places();
         let before = std::mem::replace(&mut self.store, copy);
         self.dumps.push(before.history().clone());
-        let told_by_checkpoint = !matches!(self.condition(), Ok(Condition::Fresh | Condition::Healthy));
+        self.unnoticed = None;
+        self.note(|| format!("the catalog is rolled back to call {calls} of {length}"));
+        if is_forgotten {
+            self.everybody_dies();
+        }
+        let is_told = self.is_told();
         let is_closed = self.store.rebuilding().is_some();
-        self.recovering = told_by_checkpoint || is_closed || self.holds(Protection::ProcessesRemember);
-        let noticed = self.recovering;
-        self.count(if told_by_checkpoint { Event::RollbackTold } else { Event::RollbackRemembered });
-        self.note(|| format!("the catalog is rolled back to call {calls} of {length}; noticed: {noticed}"));
+        if is_forgotten {
+            // Whoever starts looks at the layers first.
+            self.recovering = is_told || is_closed;
+            if !self.recovering {
+                self.count(Event::RollbackForgotten);
+                self.note(|| "nobody knows".to_owned());
+                self.unnoticed = Some((0..self.writers.len()).collect());
+            }
+        } else {
+            self.recovering = is_told || is_closed || self.holds(Protection::ProcessesRemember);
+            self.count(if is_told { Event::RollbackTold } else { Event::RollbackRemembered });
+        }
+    }
+
+    /// All processes are gone; what they had sent may still arrive.
+    fn everybody_dies(&mut self) {
+        for writer in 0..self.writers.len() {
+            self.crash(writer);
+        }
+        self.jobs.clear();
+        self.deleters.clear();
+        self.rebuilders.clear();
+        self.queries.clear();
+        self.last_seen.clear();
+        // A checkpoint that was on its way arrives before anybody starts, or never.
+        while !self.exports.is_empty() && self.random.chance(50) {
+            self.checkpoint();
+        }
+        self.exports.clear();
+    }
+
+    /// Somebody has slept since before the rollback, and looks.
+    pub(crate) fn remember(&mut self) {
+        if self.unnoticed.is_some() {
+            self.notice(|| "somebody remembers".to_owned());
+        }
+    }
+
+    /// The rollback is known from here on.
+    pub(crate) fn notice(&mut self, how: impl FnOnce() -> String) {
+        self.remember_places();
+        self.recovering = true;
+        self.unnoticed = None;
+        self.note(how);
+    }
+
+    /// Whether the layers tell of a rollback.
+    pub(crate) fn is_told(&self) -> bool {
+        !matches!(self.condition(), Ok(Condition::Fresh | Condition::Healthy))
     }
 
     /// How the catalog stands to the layers, by the product's own decision.
@@ -83,15 +137,35 @@ impl World {
         let catalog = CatalogView {
             id: Some(epochs.catalog),
             epoch: epochs.epoch,
-            tables: self.store.live_tables().len(),
+            revisions: self.revisions(),
             checkpointed: newest.keys().filter_map(|table| version(*table)).collect(),
         };
         let layers = LayersView {
             owners: vec![(layer_name(0), Some(self.owner))],
             checkpoints: newest.values().map(|export| CheckpointName::of(export)).collect(),
-            dropped: self.layers.tombstones.iter().copied().collect(),
+            definitions: if self.holds(Protection::DefinitionsTell) {
+                self.layers.definition_names()
+            } else {
+                Vec::new()
+            },
+            dropped: match self.holds(Protection::TombstonesTell) {
+                true => self.layers.tombstones.iter().copied().collect(),
+                false => {
+                    self.layers.tombstones.iter().filter(|table| self.store.live(**table).is_none()).copied().collect()
+                }
+            },
         };
         detect(&catalog, &layers)
+    }
+
+    fn revisions(&self) -> HashMap<TableId, Option<u64>> {
+        let revision = |table: TableId| match self.store.table_state(table) {
+            TableState::Live(def) => Some((table, Some(def.revision))),
+            TableState::Dropped => Some((table, None)),
+            TableState::Unknown => None,
+        };
+        let live = self.store.live_tables().into_iter().map(|table| table.id);
+        live.chain(self.layers.definitions.keys().copied()).filter_map(revision).collect()
     }
 
     /// The newest checkpoint of a table can be read no more.

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use gigapi_catalog::TableExport;
 use gigapi_model::{FileId, NewFile, SequenceRange, TableDef, TableId, WriterId};
 use gigapi_recovery::{Found, PlanError, RebuildPlan, Survey};
-use gigapi_storage::Origin;
+use gigapi_storage::{MergeSource, Origin};
 
 use crate::protections::{Protection, Protections};
 
-/// One flush as a writer tried it: writer, first and last sequence, the writer's epoch, parts.
-type Attempt = (WriterId, u64, u64, u64, u32);
+/// One flush, however often it was tried: writer, first and last sequence, parts.
+type Attempt = (WriterId, u64, u64, u32);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Leaf {
     Base(FileId),
     Part(Attempt, u32),
+    Past(FileId),
 }
 
 type Leaves = BTreeSet<Leaf>;
@@ -73,11 +74,15 @@ impl Table<'_> {
         }
         let found = self.found.iter().find(|found| found.file.id == file).copied()?;
         let leaves = match &found.facts.origin {
-            Origin::Flush { writer, writer_epoch, lo, hi, part, parts } => {
-                Some(BTreeSet::from([Leaf::Part((*writer, *lo, *hi, *writer_epoch, *parts), *part)]))
+            Origin::Flush { writer, lo, hi, part, parts, .. } => {
+                Some(BTreeSet::from([Leaf::Part((*writer, *lo, *hi, *parts), *part)]))
             }
             Origin::Merge { sources, .. } => {
-                let held: Option<Vec<Leaves>> = sources.iter().map(|source| self.resolve(*source)).collect();
+                let moment = self.base.map_or((0, 0), |base| (base.epoch, base.version));
+                let past = |source: &MergeSource| (found.facts.catalog_epoch, source.sequence.hi) <= moment;
+                let of_past = |source: &MergeSource| past(source).then(|| BTreeSet::from([Leaf::Past(source.file)]));
+                let held: Option<Vec<Leaves>> =
+                    sources.iter().map(|source| self.resolve(source.file).or_else(|| of_past(source))).collect();
                 held.map(|held| held.into_iter().flatten().collect())
             }
         };
@@ -103,7 +108,7 @@ impl Table<'_> {
             }
         }
         let is_candidate = |attempt: &Attempt, parts: &BTreeSet<u32>, read: bool| {
-            read || u32::try_from(parts.len()).is_ok_and(|parts| parts == attempt.4)
+            read || u32::try_from(parts.len()).is_ok_and(|parts| parts == attempt.3)
         };
         seen.retain(|attempt, (parts, read)| is_candidate(attempt, parts, *read));
         seen.into_iter().map(|(attempt, (_, read))| (attempt, read)).collect()
@@ -144,7 +149,7 @@ impl Table<'_> {
         for writer in writers {
             let (chosen, end) = self.walk(writer, &attempts);
             watermarks.extend(end.map(|end| (writer, end)));
-            leaves.extend(chosen.iter().flat_map(|attempt| (0..attempt.4).map(|part| Leaf::Part(*attempt, part))));
+            leaves.extend(chosen.iter().flat_map(|attempt| (0..attempt.3).map(|part| Leaf::Part(*attempt, part))));
         }
         let table = self.definition();
         let before = self.base.map_or(0, |base| base.version);

@@ -36,6 +36,10 @@ protections! {
     Sequences,
     /// A segment waits for the watermarks of each of its tables.
     TruncatePerTable,
+    /// An interval is in the log before its commit is sent, and is cut the same way when the log is read back.
+    IntervalsNoted,
+    /// A log that knows of later commits than the catalog has it rebuilt.
+    LogRemembers,
     /// A definition is in the catalog before a row relies on it.
     DefineFirst,
     /// A definition lies on a layer before a row relies on it.
@@ -58,6 +62,10 @@ protections! {
     OrphanAge,
     /// An orphan's age counts from the last writing of its object too.
     OrphanModified,
+    /// A flush above its writer's watermark is no orphan.
+    OrphanBelowWatermark,
+    /// What a merge read is no orphan as long as the merge's output is there and not live either.
+    OrphanNotInput,
     /// Buried files are no orphans.
     OrphanNotBuried,
     /// Claimed files are no orphans.
@@ -76,14 +84,16 @@ protections! {
     // While the catalog is lost or rolled back.
     /// A rollback is noticed though no checkpoint tells.
     ProcessesRemember,
+    /// Definitions on a layer tell of a rollback.
+    DefinitionsTell,
+    /// Tombstones tell of a rollback.
+    TombstonesTell,
     /// Nobody claims and nobody flushes.
     WorkWaits,
     /// Nobody deletes.
     DeletionWaits,
     /// Nobody makes or extends a table.
     DefinitionsWait,
-    /// Nobody writes checkpoints.
-    CheckpointsWait,
 
     // Kept by checkpoints and the rebuild.
     /// A rebuild begins with the newest checkpoint.

@@ -177,7 +177,7 @@ impl World {
         let stands_alone = |new: &NewFile| {
             let object = objects.get(&place_of(&new.file));
             object.is_some_and(|object| match &object.facts.origin {
-                Origin::Merge { sources, .. } => !sources.iter().any(|source| exists(*source)),
+                Origin::Merge { sources, .. } => !sources.iter().any(|source| exists(source.file)),
                 Origin::Flush { .. } => false,
             })
         };
@@ -212,7 +212,7 @@ impl World {
             Err(_) if may_refuse => return Ok(None),
             Err(error) => return Err(Violation::new(Kind::Unrebuildable, error.to_string())),
         };
-        for def in self.layers.definitions.values().filter(|def| !survey.dropped.contains(&def.id)) {
+        for (_, def) in self.layers.definitions.values().filter(|(_, def)| !survey.dropped.contains(&def.id)) {
             define(&mut planned, def);
         }
         Ok(Some(planned))

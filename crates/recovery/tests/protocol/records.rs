@@ -14,9 +14,6 @@ use crate::world::World;
 impl World {
     /// Takes a checkpoint of a table; it is written later.
     pub(crate) fn export(&mut self) {
-        if self.recovering && self.holds(Protection::CheckpointsWait) {
-            return;
-        }
         let tables = self.store.live_tables();
         let Some(index) = self.random.index(tables.len()) else { return };
         let Ok(mut export) = self.store.export(tables[index].id) else { return };

@@ -39,6 +39,8 @@ pub(crate) struct History {
     founded: Timestamp,
     stream: u64,
     calls: Vec<(Timestamp, Call)>,
+    /// It is a copy of a copy: after how many calls it went on by itself, and the stream that it minted from then on.
+    branches: Vec<(usize, u64)>,
 }
 
 impl History {
@@ -71,7 +73,7 @@ impl Store {
     /// An empty catalog, as whoever lost theirs finds it.
     pub(crate) fn new(clock: &Arc<ManualClock>, limits: Limits, stream: u64) -> Self {
         let memory = MemoryCatalog::new(clock.clone(), Arc::new(ModelIds::new(stream)), limits);
-        let history = History { founded: clock.now(), stream, calls: Vec::new() };
+        let history = History { founded: clock.now(), stream, calls: Vec::new(), branches: Vec::new() };
         Self::of(memory, clock, history)
     }
 
@@ -92,14 +94,19 @@ impl Store {
         clock.set(history.founded);
         let ids = Arc::new(ModelIds::new(history.stream));
         let memory = MemoryCatalog::new(clock.clone(), ids.clone(), limits);
-        let copied = History { calls: history.calls[..calls].to_vec(), ..history.clone() };
+        let mut branches = history.branches.clone();
+        branches.retain(|(after, _)| *after <= calls);
+        let copied = History { calls: history.calls[..calls].to_vec(), branches, ..history.clone() };
         let mut copy = Self::of(memory, clock, copied);
-        for (at, call) in &history.calls[..calls] {
+        for (index, (at, call)) in history.calls[..calls].iter().enumerate() {
+            let went_on = copy.history.branches.iter().filter(|(after, _)| *after == index);
+            went_on.for_each(|(_, stream)| ids.branch(*stream));
             clock.set(*at);
             replay(&copy.memory, call.clone());
             copy.look();
         }
         clock.set(now);
+        copy.history.branches.push((calls, stream));
         ids.branch(stream);
         copy
     }

@@ -10,7 +10,7 @@ use gigapi_catalog::{Claim, ClaimRequest, CommitOutcome, Error};
 use gigapi_model::{
     Actor, Change, Commit, CommitId, DataFile, FileId, Ids, Level, NewFile, SequenceRange, TableDef, TableId, TimeRange,
 };
-use gigapi_storage::{FileFacts, Origin};
+use gigapi_storage::{FileFacts, MergeSource, Origin};
 
 use crate::check::{Kind, Violation};
 use crate::events::Event;
@@ -40,6 +40,10 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn names(&self, file: FileId) -> bool {
         self.inputs.iter().any(|input| input.id == file)
+    }
+
+    fn sources(&self) -> Vec<MergeSource> {
+        self.inputs.iter().map(|input| MergeSource { file: input.id, sequence: input.sequence }).collect()
     }
 
     fn removed(&self) -> Vec<FileId> {
@@ -199,7 +203,7 @@ impl World {
             catalog_epoch: job.catalog_epoch,
             bucket: bucket_of(&rows),
             created_at: now,
-            origin: Origin::Merge { sequence, sources: job.removed() },
+            origin: Origin::Merge { sequence, sources: job.sources() },
         };
         let table = job.table.clone();
         self.layers.put(Object { rows: Arc::new(rows), file: file.clone(), facts, table, modified: now });

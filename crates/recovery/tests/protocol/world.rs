@@ -61,13 +61,14 @@ pub(crate) enum Step {
     Query,
     Lose,
     RollBack,
+    Remember,
     Damage,
     Rebuild,
     Pause,
 }
 
 /// How often what happens, relative to the others.
-const WEIGHTS: [(Step, u64); 25] = [
+const WEIGHTS: [(Step, u64); 26] = [
     (Step::Write, 150),
     (Step::Freeze, 120),
     (Step::Upload, 260),
@@ -90,6 +91,7 @@ const WEIGHTS: [(Step, u64); 25] = [
     (Step::Query, 25),
     (Step::Lose, 3),
     (Step::RollBack, 3),
+    (Step::Remember, 5),
     (Step::Damage, 1),
     (Step::Rebuild, 120),
     (Step::Pause, 4),
@@ -122,6 +124,8 @@ pub(crate) struct World {
     pub(crate) owner: CatalogId,
     /// The catalog is lost or rolled back, and everybody knows.
     pub(crate) recovering: bool,
+    /// The catalog is rolled back and nobody knows; writers that have not been started since.
+    pub(crate) unnoticed: Option<BTreeSet<usize>>,
     /// The latest epoch under which anybody saw the catalog.
     pub(crate) served: u64,
     pub(crate) writers: Vec<Writer>,
@@ -176,6 +180,7 @@ impl World {
             layers: Layers::default(),
             owner,
             recovering: false,
+            unnoticed: None,
             served: FIRST_EPOCH,
             writers: (1..).take(WRITERS).map(Writer::new).collect(),
             late: Vec::new(),
@@ -271,9 +276,15 @@ impl World {
             Step::Query => self.query(),
             Step::Lose => self.lose(),
             Step::RollBack => self.roll_back(),
+            Step::Remember => self.remember(),
             Step::Damage => self.damage(),
             Step::Rebuild => self.rebuild()?,
             Step::Pause => self.pause(),
+        }
+        if self.unnoticed.as_ref().is_some_and(BTreeSet::is_empty) {
+            // Every log was read over what is left, and none missed anything.
+            self.unnoticed = None;
+            self.count(Event::Forgiven);
         }
         self.steps += 1;
         if self.steps.is_multiple_of(20) {

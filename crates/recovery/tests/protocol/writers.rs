@@ -2,7 +2,7 @@
 //!
 //! A log outlives its writer; everything else that a writer knows is its session and dies with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,14 @@ pub(crate) struct Record {
     pub(crate) rows: Vec<Row>,
 }
 
+/// What a log says of a flush.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Interval {
+    pub(crate) table: TableId,
+    pub(crate) lo: u64,
+    pub(crate) hi: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) id: WriterId,
@@ -37,6 +45,10 @@ pub(crate) struct Writer {
     pub(crate) log: VecDeque<Record>,
     /// The definitions that stand beside them.
     pub(crate) definitions: BTreeMap<TableId, Arc<TableDef>>,
+    /// The intervals whose commits may have been sent, as they stand beside the records.
+    pub(crate) intervals: Vec<Interval>,
+    /// Per table, the last sequence of records that were unlinked.
+    pub(crate) committed: BTreeMap<TableId, u64>,
     /// The sequence in the header of the last segment.
     pub(crate) header: u64,
     /// The epoch that was given last, and the catalog's then.
@@ -97,6 +109,8 @@ impl Writer {
             id,
             log: VecDeque::new(),
             definitions: BTreeMap::new(),
+            intervals: Vec::new(),
+            committed: BTreeMap::new(),
             header: 0,
             epoch: 0,
             catalog_epoch: 0,
@@ -112,10 +126,22 @@ impl World {
         if self.recovering || self.writers[of].session.is_some() {
             return;
         }
+        if self.is_told() {
+            self.notice(|| format!("writer {of} finds the catalog rolled back"));
+            return;
+        }
         if self.holds(Protection::Adopt) {
             self.adopt(of);
         }
         let Ok(opened) = self.store.open_writer(self.writers[of].id) else { return };
+        if self.holds(Protection::LogRemembers) && self.is_behind(of, &opened.watermarks) {
+            self.notice(|| format!("the log of writer {of} tells of a rollback"));
+            self.count(Event::LogTold);
+            return;
+        }
+        if let Some(waiting) = &mut self.unnoticed {
+            waiting.remove(&of);
+        }
         let catalog_epoch = self.store.epochs().epoch;
         let sequences_kept = self.holds(Protection::Sequences);
         let writer = &mut self.writers[of];
@@ -136,6 +162,15 @@ impl World {
             owed: Vec::new(),
         });
         self.note(|| format!("writer {of} opens its log at epoch {}, sequence {last}", opened.epoch));
+    }
+
+    /// Whether the log remembers commits that the catalog has forgotten.
+    fn is_behind(&self, of: usize, watermarks: &HashMap<TableId, u64>) -> bool {
+        let writer = &self.writers[of];
+        let noted = writer.intervals.iter().map(|interval| (interval.table, interval.lo - 1));
+        let known = writer.committed.iter().map(|(table, last)| (*table, *last)).chain(noted);
+        let is_dropped = |table: TableId| matches!(self.store.table_state(table), TableState::Dropped);
+        known.into_iter().any(|(table, last)| watermarks.get(&table).copied().unwrap_or(0) < last && !is_dropped(table))
     }
 
     /// The catalog was rebuilt: the log is opened anew in it. How far that got is learnt with the next commit.
@@ -302,7 +337,7 @@ impl World {
         let kept = session.kept.entry(def.id).or_default();
         if *kept < def.revision && kept_by_layers {
             *kept = def.revision;
-            self.layers.keep(def);
+            self.layers.keep(session.followed, def);
         }
     }
 
@@ -330,7 +365,13 @@ impl World {
         };
         while let Some(record) = writer.log.pop_front_if(|record| record.rows.iter().all(passed)) {
             writer.header = record.seq;
+            for row in &record.rows {
+                writer.committed.insert(row.table, record.seq);
+            }
         }
+        // What is noted of rows that are gone is gone too.
+        let header = writer.header;
+        writer.intervals.retain(|interval| interval.hi > header);
         let needed =
             |table: &TableId| writer.log.iter().any(|record| record.rows.iter().any(|row| row.table == *table));
         let gone: Vec<TableId> = writer.definitions.keys().filter(|table| !needed(table)).copied().collect();

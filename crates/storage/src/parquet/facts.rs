@@ -47,8 +47,17 @@ pub enum Origin {
         /// The commits whose rows it holds.
         sequence: SequenceRange,
         /// The files, oldest first.
-        sources: Vec<FileId>,
+        sources: Vec<MergeSource>,
     },
+}
+
+/// A file that a merge read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeSource {
+    /// The file.
+    pub file: FileId,
+    /// The commits whose rows it held: where nothing is left of the file, they tell what else holds its rows.
+    pub sequence: SequenceRange,
 }
 
 /// What the caller of the encoder knows about a file.

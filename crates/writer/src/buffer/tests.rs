@@ -104,3 +104,40 @@ async fn whoever_waits_for_a_commit_is_told() {
     buffer.release(&frozen[1]);
     waiting.await.unwrap();
 }
+
+#[test]
+fn what_was_read_back_is_cut_where_it_was_cut_before() {
+    let buffer = Buffer::new(HashMap::from([(table(1), 2)]));
+    for sequence in 3..=9 {
+        push(&buffer, sequence, &[1]);
+    }
+    buffer.skip_to(14);
+    let interval = |lo, hi| Interval { table: table(1), lo, hi };
+    // One that is committed, two whose fate is unknown, the first of them tried twice, and one of another table.
+    let other = Interval { table: table(2), lo: 1, hi: 4 };
+    buffer.cut(&[interval(1, 2), interval(3, 5), interval(3, 5), interval(6, 8), other]);
+    push(&buffer, 15, &[1]);
+    let mut seen = Vec::new();
+    while let Some(frozen) = buffer.freeze().pop() {
+        seen.push((frozen.lo, frozen.hi, frozen.entries.len()));
+        buffer.release(&frozen);
+    }
+    assert_eq!(seen, [(3, 5, 3), (6, 8, 3), (9, 15, 2)]);
+    assert!(buffer.is_empty());
+}
+
+#[test]
+fn an_interval_ends_where_it_ended_before_whatever_came_to_other_tables_since() {
+    let buffer = Buffer::new(HashMap::new());
+    push(&buffer, 1, &[1]);
+    push(&buffer, 2, &[2]);
+    push(&buffer, 6, &[2]);
+    buffer.cut(&[Interval { table: table(1), lo: 1, hi: 4 }]);
+    push(&buffer, 7, &[1]);
+    let of_first = |buffer: &Buffer| {
+        let frozen = buffer.freeze().into_iter().find(|frozen| frozen.table == table(1)).unwrap();
+        buffer.release(&frozen);
+        (frozen.lo, frozen.hi)
+    };
+    assert_eq!([of_first(&buffer), of_first(&buffer)], [(1, 4), (5, 7)]);
+}

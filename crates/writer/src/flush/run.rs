@@ -13,13 +13,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::encode::{Encoder, Prepared, overwritten};
+use super::upload::upload;
 use crate::buffer::{Buffer, Frozen};
 use crate::crash::crash_point;
 use crate::idempotency::Keys;
 use crate::metrics::{Metrics, Stage, StageLabel};
 use crate::publish::Publisher;
 use crate::tables::Tables;
-use crate::wal::Log;
+use crate::wal::{Interval, Log, LogError};
 
 /// Encodings at once; a flush shares the machine with parsing and queries.
 const ENCODINGS_AT_ONCE: usize = 2;
@@ -76,6 +77,8 @@ pub(crate) struct Flusher {
     waiting: Vec<Arc<Frozen>>,
     /// Uploaded intervals that the catalog has not answered for.
     unanswered: Vec<Prepared>,
+    /// Whether the last round could not be noted in the log.
+    unnoted: bool,
     /// Which stage failed in the last round, and that it was logged.
     failing: Option<Stage>,
     /// Tables that the catalog does not know, which keep the process from being ready.
@@ -91,6 +94,7 @@ impl Flusher {
             encoders: Arc::default(),
             waiting: Vec::new(),
             unanswered: Vec::new(),
+            unnoted: false,
             failing: None,
             recovering: None,
             untold: Vec::new(),
@@ -168,6 +172,17 @@ impl Flusher {
         }
     }
 
+    /// A log that cannot be written does not keep its rows from being flushed, which is what makes room on a full disk.
+    fn report_note(&mut self, noted: Result<(), LogError>) {
+        match noted {
+            Ok(()) => self.unnoted = false,
+            Err(error) if !std::mem::replace(&mut self.unnoted, true) => {
+                tracing::warn!(%error, "the log cannot tell a next process how rows are being flushed");
+            }
+            Err(_) => {}
+        }
+    }
+
     async fn prepare_and_upload(&mut self) -> Result<(), Stage> {
         let waiting = std::mem::take(&mut self.waiting);
         if waiting.is_empty() {
@@ -186,7 +201,11 @@ impl Flusher {
         self.parts.metrics.encode_seconds.observe(started.elapsed().as_secs_f64());
         crash_point("flush:before-upload");
         let started = Instant::now();
-        if let Err(error) = upload(&self.parts.layers, &mut prepared).await {
+        let intervals: Vec<Interval> = prepared.iter().map(|prepared| prepared.frozen.interval()).collect();
+        let (uploaded, noted) =
+            tokio::join!(upload(&self.parts.layers, &mut prepared), self.parts.log.note(&intervals));
+        self.report_note(noted);
+        if let Err(error) = uploaded {
             self.report(Stage::Upload, &error);
             self.waiting.extend(prepared.into_iter().map(|prepared| prepared.frozen));
             return Err(Stage::Upload);
@@ -414,21 +433,4 @@ fn batches(defined: Vec<(Arc<Frozen>, Arc<TableDef>)>) -> Vec<Vec<(Arc<Frozen>, 
         }
     }
     batches
-}
-
-/// Makes all objects durable on the first layer. Objects are handed over, so memory goes as they go.
-async fn upload(layers: &Layers, prepared: &mut [Prepared]) -> gigapi_storage::Result<()> {
-    let objects: Vec<_> = prepared.iter_mut().flat_map(|prepared| std::mem::take(&mut prepared.objects)).collect();
-    let layer = layers.first();
-    match &layer.local {
-        Some(local) => local.put_files(objects).await,
-        None => {
-            let puts = objects.into_iter().map(|(path, bytes)| async move { layer.upload(&path, bytes).await });
-            let mut puts = futures::stream::iter(puts).buffer_unordered(8);
-            while let Some(put) = puts.next().await {
-                put?;
-            }
-            Ok(())
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Limits as CatalogLimits, MemoryCatalog, TableState};
 use gigapi_model::{
     Clock, DatabaseName, Ids, LayerName, SystemClock, SystemIds, TableDef, TableKey, TableName, TimeRange,
@@ -12,12 +13,12 @@ use gigapi_model::{
 use gigapi_service::settings::{Durability, Settings};
 use gigapi_service::{Metrics, Readiness, Shutdown};
 use gigapi_storage::faulty::{Action, Fault, Faults, FaultyStore, Operation};
-use gigapi_storage::{FilePath, Layer, Layers};
-use object_store::ObjectStoreExt;
+use gigapi_storage::{FilePath, Layer, Layers, Origin, read_facts};
 use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::line_protocol::Precision;
-use crate::{Outcome, WriteError, WriteRequest, Writer, WriterComponents, WriterOptions};
+use crate::{OpenError, Outcome, WriteError, WriteRequest, Writer, WriterComponents, WriterOptions};
 
 struct World {
     catalog: Arc<MemoryCatalog>,
@@ -46,6 +47,10 @@ impl World {
     }
 
     async fn writer(&self) -> Writer {
+        self.try_writer().await.unwrap()
+    }
+
+    async fn try_writer(&self) -> Result<Writer, OpenError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let components = WriterComponents {
             catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
@@ -63,7 +68,27 @@ impl World {
             limits: settings.limits,
         };
         options.settings.save_timeout = Duration::from_millis(5);
-        Writer::open(components, options).await.unwrap()
+        Writer::open(components, options).await
+    }
+
+    /// The same log and the same layers under a catalog that has forgotten everything.
+    fn forgetful(self) -> Self {
+        Self { folder: self.folder, layers: self.layers, faults: self.faults, ..Self::new() }
+    }
+
+    /// First and last sequence of every flush whose files lie on the layer.
+    async fn flushes(&self) -> Vec<(u64, u64)> {
+        let layer = self.layers.first();
+        let mut found = Vec::new();
+        let objects: Vec<_> = layer.store.list(None).try_collect().await.unwrap();
+        for object in objects.iter().filter(|object| object.location.extension() == Some("parquet")) {
+            let (stored, ..) = read_facts(layer.store.as_ref(), &layer.name, &object.location).await.unwrap();
+            if let Origin::Flush { lo, hi, .. } = stored.facts.origin {
+                found.push((lo, hi));
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     async fn table(&self, name: &str) -> Arc<TableDef> {
@@ -169,6 +194,44 @@ async fn what_could_not_be_flushed_is_read_back_from_the_log() {
     assert_eq!(world.committed_rows("m").await, 2);
     let writer = world.writer().await;
     assert!(writer.buffer().is_empty(), "committed rows came back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_is_made_again_is_the_same_flush() {
+    let world = World::new();
+    let writer = world.writer().await;
+    write(&writer, "m v=1i 1").await.unwrap();
+    write(&writer, "n v=1i 1").await.unwrap();
+    run_to_the_end(writer).await;
+    let [m, n] = world.flushes().await.try_into().unwrap();
+    // The catalog was rolled back to before the commits, which the log does not know to have been made.
+    let world = world.forgetful();
+    let writer = world.writer().await;
+    write(&writer, "m v=2i 2\nn v=2i 2").await.unwrap();
+    run_to_the_end(writer).await;
+    let flushes = world.flushes().await;
+    assert_eq!(flushes.iter().filter(|flush| **flush == m || **flush == n).count(), 4, "{flushes:?}");
+    assert!(flushes.iter().all(|(lo, _)| *lo == 1 || *lo == m.1 + 1), "{flushes:?}");
+    assert_eq!((world.committed_rows("m").await, world.committed_rows("n").await), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_has_forgotten_commits_is_refused() {
+    let world = World::new();
+    for value in 1..=2 {
+        let writer = world.writer().await;
+        write(&writer, &format!("m v={value}i {value}")).await.unwrap();
+        run_to_the_end(writer).await;
+    }
+    let [first, _] = world.flushes().await.try_into().unwrap();
+    let table = world.table("m").await.id;
+    let refused = world.forgetful().try_writer().await.unwrap_err();
+    // That the first flush was committed shows in where the second one began.
+    let is_told = |known, found| (known, found) == (first.1, 0);
+    assert!(
+        matches!(refused, OpenError::CatalogBehind { table: of, known, found } if of == table && is_told(known, found)),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

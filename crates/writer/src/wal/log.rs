@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::disk::Disk;
 use super::owner::Owner;
+use super::record::{self, Interval};
 use super::replay::Replay;
 
 /// What one append brings to the buffer.
@@ -36,11 +37,28 @@ pub trait Apply: Send {
     fn apply(&mut self, sequence: u64, applied: Applied);
 }
 
+/// What is appended, encoded.
+#[derive(Debug)]
+pub enum Payload {
+    /// A [`super::WriteRecord`].
+    Rows(Vec<u8>),
+    /// The intervals of a flush.
+    Intervals(Vec<u8>),
+}
+
+impl Payload {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Rows(bytes) | Self::Intervals(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// One request on its way into the log.
 #[derive(Debug)]
 pub struct Append {
-    /// The encoded [`super::WriteRecord`].
-    pub payload: Vec<u8>,
+    /// What the record holds.
+    pub payload: Payload,
     /// Definitions of its tables.
     pub definitions: Vec<Arc<TableDef>>,
     /// What the buffer gets.
@@ -154,6 +172,15 @@ impl Log {
     /// Queues a request.
     pub fn append(&self, append: Append) -> Result<(), LogError> {
         self.commands.send(Command::Append(append)).map_err(|_| LogError::Closed)
+    }
+
+    /// Writes down which intervals are about to be committed; when it returns, that survives.
+    pub async fn note(&self, intervals: &[Interval]) -> Result<(), LogError> {
+        let (done, told) = oneshot::channel();
+        let applied = Applied { tables: Vec::new(), idempotency: None };
+        let payload = Payload::Intervals(record::encode_intervals(intervals));
+        self.append(Append { payload, definitions: Vec::new(), applied, done: Some(done) })?;
+        told.await.unwrap_or(Err(LogError::Closed)).map(drop)
     }
 
     /// Removes the oldest segments as long as `passed` holds for every table in them.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::committed;
 use super::disk::{Disk, DiskFile};
-use super::log::{Append, Apply, Command, LogError, LogOptions, LogStatus, Passed};
+use super::log::{Append, Apply, Command, LogError, LogOptions, LogStatus, Passed, Payload};
 use super::record::{self, OVERHEAD};
 use super::replay::{Replay, ReplayedSegment};
 use super::segment::{HEADER_BYTES, Header, file_name};
@@ -133,7 +133,10 @@ impl Owner {
                 defined.push(key);
                 sequence += 1;
             }
-            record::put_write(&mut out, sequence, synced, epoch, &append.payload);
+            match &append.payload {
+                Payload::Rows(rows) => record::put_write(&mut out, sequence, synced, epoch, rows),
+                Payload::Intervals(noted) => record::put_intervals(&mut out, sequence, synced, epoch, noted),
+            }
             touched.extend(append.applied.tables.iter().map(|(table, _)| (*table, sequence)));
             sequences.push(sequence);
             sequence += 1;

@@ -1,4 +1,4 @@
-//! One record: a request's rows, or a definition that later records rely on.
+//! One record: a request's rows, a definition that later records rely on, or the intervals of a flush.
 //!
 //! ```text
 //! length u32 │ crc32c u32 │ sequence u64 │ synced u64 │ epoch u64 │ kind u8 │ payload
@@ -18,6 +18,7 @@ pub(super) const OVERHEAD: usize = 8 + PREFIX;
 const PREFIX: usize = 25;
 const KIND_WRITE: u8 = 1;
 const KIND_DEFINITION: u8 = 2;
+const KIND_INTERVALS: u8 = 3;
 
 /// Rows of one table, in its own terms.
 #[derive(Debug)]
@@ -37,6 +38,17 @@ pub struct WriteRecord {
     pub tables: Vec<TablePart>,
 }
 
+/// Rows of one table that are flushed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    /// The table.
+    pub table: TableId,
+    /// First sequence covered: all before it was committed when the flush began.
+    pub lo: u64,
+    /// Last sequence covered.
+    pub hi: u64,
+}
+
 /// What a record holds.
 #[derive(Debug)]
 pub enum Record {
@@ -45,6 +57,9 @@ pub enum Record {
     /// A definition, written once per segment before the first rows that rely on it, so that a log can be
     /// replayed over a catalog that lost the table.
     Definition(Box<TableDef>),
+    /// Flushes whose commits are about to be sent. A process that dies meanwhile cannot know what became of them, so
+    /// the next one cuts the same intervals: a flush that is made again is then the same flush.
+    Intervals(Vec<Interval>),
 }
 
 /// A record as it lies in a segment.
@@ -83,6 +98,7 @@ impl<'a> Frame<'a> {
             KIND_DEFINITION => serde_json::from_slice(self.payload)
                 .map(|definition| Record::Definition(Box::new(definition)))
                 .map_err(|error| format!("a definition cannot be read: {error}")),
+            KIND_INTERVALS => decode_intervals(self.payload).map(Record::Intervals),
             other => Err(format!("record kind {other} is unknown to this version")),
         }
     }
@@ -96,6 +112,11 @@ pub(super) fn put_write(out: &mut Vec<u8>, sequence: u64, synced: u64, epoch: u6
 /// Appends a definition.
 pub(super) fn put_definition(out: &mut Vec<u8>, sequence: u64, synced: u64, epoch: u64, definition: &[u8]) {
     put(out, sequence, synced, epoch, KIND_DEFINITION, definition);
+}
+
+/// Appends a flush's intervals.
+pub(super) fn put_intervals(out: &mut Vec<u8>, sequence: u64, synced: u64, epoch: u64, payload: &[u8]) {
+    put(out, sequence, synced, epoch, KIND_INTERVALS, payload);
 }
 
 fn put(out: &mut Vec<u8>, sequence: u64, synced: u64, epoch: u64, kind: u8, payload: &[u8]) {
@@ -142,6 +163,33 @@ impl WriteRecord {
 
 fn put_len(out: &mut Vec<u8>, len: usize) {
     out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+/// The payload of a flush's intervals: their number, then table, first and last sequence of each.
+pub(super) fn encode_intervals(intervals: &[Interval]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + 32 * intervals.len());
+    put_len(&mut out, intervals.len());
+    for Interval { table, lo, hi } in intervals {
+        out.extend_from_slice(table.uuid().as_bytes());
+        out.extend_from_slice(&lo.to_le_bytes());
+        out.extend_from_slice(&hi.to_le_bytes());
+    }
+    out
+}
+
+fn decode_intervals(payload: &[u8]) -> Result<Vec<Interval>, String> {
+    let mut rest = payload;
+    let count = u32::from_le_bytes(take_array(&mut rest)?);
+    let mut intervals = Vec::new();
+    for _ in 0..count {
+        let table = TableId::from_uuid(Uuid::from_bytes(take_array(&mut rest)?));
+        let (lo, hi) = (u64::from_le_bytes(take_array(&mut rest)?), u64::from_le_bytes(take_array(&mut rest)?));
+        if lo == 0 || lo > hi {
+            return Err(format!("a flush of sequences {lo} to {hi} makes no sense"));
+        }
+        intervals.push(Interval { table, lo, hi });
+    }
+    if rest.is_empty() { Ok(intervals) } else { Err("bytes are left over".to_owned()) }
 }
 
 fn decode_write(payload: &[u8]) -> Result<WriteRecord, String> {

@@ -5,7 +5,7 @@ use super::*;
 
 fn candidate(lo: u64, hi: u64, proven: bool) -> Candidate {
     let writer = WriterId::from_uuid(Uuid::from_u128(1));
-    Candidate { attempt: Attempt { writer, lo, hi, writer_epoch: 1, parts: 1 }, proven }
+    Candidate { attempt: Attempt { writer, lo, hi, parts: 1 }, proven }
 }
 
 fn ends(candidates: &[Candidate], watermark: Option<u64>) -> (Vec<u64>, Option<u64>) {

@@ -168,7 +168,8 @@ impl World {
         let lo = inputs.iter().map(|(range, _)| range.lo).min().unwrap();
         let hi = inputs.iter().map(|(range, _)| range.hi).max().unwrap();
         let rows = inputs.iter().flat_map(|(_, id)| self.objects[id].rows.clone()).collect();
-        let sources = inputs.iter().map(|(_, id)| *id).collect();
+        let source = |(sequence, file): &(SequenceRange, FileId)| MergeSource { file: *file, sequence: *sequence };
+        let sources = inputs.iter().map(source).collect();
         let sequence = SequenceRange { lo, hi };
         let output = self.upload(self.epoch, Origin::Merge { sequence, sources }, rows);
         if commit {

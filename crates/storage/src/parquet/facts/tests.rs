@@ -38,7 +38,8 @@ fn flush() -> Origin {
 }
 
 fn merge() -> Origin {
-    let sources = vec![FileId::from_uuid(Uuid::from_u128(9))];
+    let sources =
+        vec![MergeSource { file: FileId::from_uuid(Uuid::from_u128(9)), sequence: SequenceRange { lo: 1, hi: 4 } }];
     Origin::Merge { sequence: SequenceRange { lo: 1, hi: 4 }, sources }
 }
 
@@ -145,7 +146,7 @@ fn the_persisted_form_is_stable() {
         r#"{"flush":{"writer":"00000000-0000-0000-0000-000000000005","writer_epoch":6,"#,
         r#""lo":7,"hi":8,"part":0,"parts":2}}"#
     );
-    let merged = r#"{"merge":{"sequence":{"lo":1,"hi":4},"sources":["00000000-0000-0000-0000-000000000009"]}}"#;
+    let merged = r#"{"merge":{"sequence":{"lo":1,"hi":4},"sources":[{"file":"00000000-0000-0000-0000-000000000009","sequence":{"lo":1,"hi":4}}]}}"#;
     assert_eq!(written(flush()), format!("{start}{flushed}{end}"));
     assert_eq!(written(merge()), format!("{start}{merged}{end}"));
     assert_eq!(format_checksums(&[vec![1, 0xabc], vec![2]]), "00000000000000010000000000000abc;0000000000000002");
