@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Epochs, Grave, TableState};
-use gigapi_model::{DataFile, FileId, LayerName, TableDef, TableId, TimeRange, Timestamp};
-use gigapi_storage::{FilePath, Layer, Layers, OWN_FOLDER, checksum, read_facts};
+use gigapi_model::{DataFile, FileId, LayerName, TableDef, TableId, TimeRange, Timestamp, WriterId};
+use gigapi_storage::{FilePath, Layer, Layers, OWN_FOLDER, Origin, StoredFacts, checksum, read_facts};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use crate::checkpoint::{self, CheckpointName};
-use crate::{Result, tombstones};
+use crate::{Condition, Error, Evidence, Result, condition, tombstones};
 
 /// A file that is younger than this may still be on its way to its commit.
 const UPLOAD_AGE_MAX: Duration = Duration::from_secs(60 * 60);
@@ -82,6 +82,8 @@ struct Books {
     epochs: Epochs,
     now: Timestamp,
     tables: HashMap<TableId, u64>,
+    /// How far each writer has come in each table.
+    watermarks: HashMap<TableId, Arc<HashMap<WriterId, u64>>>,
     live: Live,
     graves: HashMap<(FileId, LayerName), Grave>,
 }
@@ -94,6 +96,7 @@ pub async fn verify(catalog: &dyn Catalog, layers: &Layers, options: VerifyOptio
         epochs: catalog.epochs().await?,
         now: catalog.now().await?,
         tables: HashMap::new(),
+        watermarks: HashMap::new(),
         live: Live::new(),
         graves: HashMap::new(),
     };
@@ -103,6 +106,7 @@ pub async fn verify(catalog: &dyn Catalog, layers: &Layers, options: VerifyOptio
     for table in catalog.live_tables().await? {
         let snapshot = catalog.snapshot(table.id, TimeRange::ALL).await?;
         books.tables.insert(table.id, snapshot.version);
+        books.watermarks.insert(table.id, Arc::clone(&snapshot.watermarks));
         for file in &snapshot.files {
             verified.files += 1;
             verified.rows += file.rows;
@@ -113,6 +117,7 @@ pub async fn verify(catalog: &dyn Catalog, layers: &Layers, options: VerifyOptio
     verified.tables = books.tables.len();
     check_markers(&books, layers, &mut verified).await?;
     check_checkpoints(catalog, &books, layers, &mut verified).await?;
+    check_memory(catalog, layers, &mut verified).await?;
     let mut seen = HashSet::new();
     for layer in layers.iter() {
         check_layer(catalog, &books, layer, options, &mut seen, &mut verified).await?;
@@ -181,6 +186,27 @@ async fn check_checkpoints(
             verified.note(Severity::Damage, format!("{}: {name}", layer.name), why);
         }
     }
+    Ok(())
+}
+
+/// No definition and no tombstone knows more than the catalog.
+async fn check_memory(catalog: &dyn Catalog, layers: &Layers, verified: &mut Verified) -> Result<()> {
+    let evidence = match condition(catalog, layers).await {
+        Ok(Condition::RolledBack(evidence)) => evidence,
+        // Wrong markers are told by themselves.
+        Ok(_) | Err(Error::NoMarker | Error::NoMarkerButCheckpoints { .. }) => return Ok(()),
+        Err(Error::MixedLayers { .. } | Error::ForeignLayer { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let what = match evidence {
+        // It is among the checkpoints already.
+        Evidence::Checkpoint { .. } => return Ok(()),
+        Evidence::Definition { definition, .. } => definition.to_string(),
+        Evidence::Tombstone { table } => format!("the tombstone of table {table}"),
+    };
+    let why =
+        format!("the catalog was rolled back: {evidence}; rebuild it with `gigapi catalog rebuild --from-layers`");
+    verified.note(Severity::Damage, what, why);
     Ok(())
 }
 
@@ -294,9 +320,19 @@ async fn unneeded(
         _ if books.now.since(path.id.minted_at()) < UPLOAD_AGE_MAX => {
             "it is not committed yet, or its writer died before the commit and has its rows in the log".to_owned()
         }
-        _ => "its commit never came; its rows are in the log or in other files; the sweep takes it".to_owned(),
+        _ if is_above_watermark(books, &facts) => {
+            "its commit never came, or the catalog has forgotten it: its writer has the rows in its log and commits them at its next start; if that log is gone, `gigapi catalog rebuild --from-layers` takes what was committed from here".to_owned()
+        }
+        _ => "its commit never came; other files hold its rows; the sweep takes it".to_owned(),
     };
     Ok((Severity::Explained, why))
+}
+
+/// Whether the catalog has none of a flush's rows.
+fn is_above_watermark(books: &Books, stored: &StoredFacts) -> bool {
+    let Origin::Flush { writer, hi, .. } = &stored.facts.origin else { return false };
+    let watermarks = books.watermarks.get(&stored.table.id);
+    watermarks.and_then(|watermarks| watermarks.get(writer)).is_none_or(|watermark| watermark < hi)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use gigapi_storage::{FilePath, own_path};
 
 use super::*;
 use crate::testing::World;
-use crate::{Checkpointer, Policy, tombstone};
+use crate::{Checkpointer, Policy, tombstone, write_definition};
 
 async fn look(world: &World, checksums: bool) -> Verified {
     verify(world.catalog.as_ref(), &world.layers, VerifyOptions { checksums }).await.unwrap()
@@ -52,11 +52,13 @@ async fn what_no_table_needs_is_explained() {
     world.upload_flush(&table, &log, (1, 1), &[&[1]]).await;
     only(&look(&world, false).await, Severity::Explained, "not committed yet");
     world.clock.advance(UPLOAD_AGE_MAX * 2);
-    only(&look(&world, false).await, Severity::Explained, "its commit never came");
+    only(&look(&world, false).await, Severity::Explained, "the catalog has forgotten it");
+    world.flush(&table, &log, (1, 1), &[]).await;
+    only(&look(&world, false).await, Severity::Explained, "other files hold its rows");
     world.lose_all_files().await;
     // Buried, within and after its grace.
-    let file = world.flush(&table, &log, (1, 1), &[&[1]]).await.remove(0).file;
-    world.remove(&table, &log, (2, 2), file.id).await;
+    let file = world.flush(&table, &log, (2, 2), &[&[1]]).await.remove(0).file;
+    world.remove(&table, &log, (3, 3), file.id).await;
     only(&look(&world, false).await, Severity::Explained, "still read it");
     world.clock.advance(UPLOAD_AGE_MAX);
     only(&look(&world, false).await, Severity::Explained, "waits to be deleted");
@@ -92,6 +94,18 @@ async fn a_catalog_that_was_rolled_back_is_damage() {
     tombstone(&world.layers, &unknown, crate::testing::START).await.unwrap();
     let left = look(&world, false).await;
     assert_eq!(left.findings.iter().filter(|found| found.severity == Severity::Damage).count(), 1);
+}
+
+#[tokio::test]
+async fn a_rollback_that_no_checkpoint_tells_is_damage() {
+    let world = World::new().await;
+    let table = world.table("cpu").await;
+    let epochs = world.catalog.epochs().await.unwrap();
+    let later = TableDef { revision: table.revision + 1, ..table.as_ref().clone() };
+    write_definition(world.layers.first(), &epochs, &later).await.unwrap();
+    only(&look(&world, false).await, Severity::Damage, "a definition is at revision");
+    tombstone(&world.layers, &table, crate::testing::START).await.unwrap();
+    only(&look(&world, false).await, Severity::Damage, "which was dropped");
 }
 
 #[tokio::test]
