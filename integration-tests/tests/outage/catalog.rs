@@ -257,6 +257,54 @@ async fn a_redis_emptied_while_nobody_runs_is_rebuilt_at_the_start() {
     until("all rows", PATIENCE, all).await.unwrap();
 }
 
+/// Redis forgets some commits of each writer while nobody runs who could remember; so few that no checkpoint tells.
+async fn forgets_while_nobody_runs(commits: u32) {
+    let builder = Cluster::builder().writers(2).queriers(1);
+    let mut cluster = builder.save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
+    for number in 0..2 {
+        assert_eq!(write(&cluster.writer(number).client(), "m v=1i", "commit").await, 204);
+    }
+    let copy = cluster.redis.copy().unwrap();
+    for _ in 0..commits {
+        for number in 0..2 {
+            assert_eq!(write(&cluster.writer(number).client(), "m v=10i", "commit").await, 204);
+        }
+    }
+    for member in cluster.members() {
+        cluster.process(member).kill().unwrap();
+    }
+    cluster.redis.kill().unwrap();
+    cluster.redis.start_from(&copy).await.unwrap();
+    // One of them goes on for a while before the other is back.
+    cluster.querier(0).spawn().unwrap();
+    cluster.writer(1).start().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(write(&cluster.writer(1).client(), "m v=100i", "commit").await, 204);
+    }
+    cluster.writer(0).start().await.unwrap();
+    cluster.until_ready(PATIENCE).await.unwrap();
+    assert_eq!(write(&cluster.writer(0).client(), "m v=1000i", "commit").await, 204);
+    let querier = cluster.querier(0).client();
+    let expected = f64::from(2 + 2 * 10 * commits + 300 + 1000);
+    let all = async || Ok(sum(&querier).await == (expected, false));
+    until("each row once", PATIENCE, all).await.unwrap();
+    // The layers tell the same.
+    cluster.redis.flush_all().unwrap();
+    until("each row once after a rebuild", PATIENCE, all).await.unwrap();
+    cluster.until_ready(PATIENCE).await.unwrap();
+    until("each row once in the rebuilt catalog", PATIENCE, all).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_forgets_while_nobody_runs_is_told_by_the_logs() {
+    forgets_while_nobody_runs(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_redis_forgets_while_nobody_runs_is_made_again() {
+    forgets_while_nobody_runs(1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_starts_while_redis_is_away_waits_for_it() {
     let mut cluster = Cluster::builder().save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
