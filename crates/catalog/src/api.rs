@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gigapi_model::{
-    CatalogId, ClaimId, Commit, DataFile, DatabaseName, FileId, IdempotencyRecord, LayerName, NewColumn, NewFile,
-    TableDef, TableId, TableKey, TableName, TimeRange, Timestamp, WriterId,
+    CatalogId, ClaimId, Commit, DatabaseName, FileId, IdempotencyRecord, LayerName, NewColumn, NewFile, TableDef,
+    TableId, TableKey, TableName, TimeRange, Timestamp, WriterId,
 };
 
-use crate::{Freshness, Reader, Result};
+use crate::{Files, Freshness, Reader, Result};
 
 /// Which catalog this is and which incarnation of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub struct Snapshot {
     /// The definition at that version.
     pub table: Arc<TableDef>,
     /// Live files whose time range overlaps what was asked for, by ascending `(time.min, id)`.
-    pub files: Vec<Arc<DataFile>>,
+    pub files: Files,
     /// Per writer, the last sequence whose rows are in `files`' table at that version.
     pub watermarks: Arc<HashMap<WriterId, u64>>,
 }

@@ -1,18 +1,20 @@
-//! A table's live files in memory, in the order in which snapshots list them.
+//! A table's live files in memory.
 //!
 //! Files are looked up by id and by time range. A range lookup starts no earlier than the longest file
 //! could reach, so a query for the last hour touches the files of about that hour, however many there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_model::{DataFile, FileId, TimeRange, Timestamp};
 
-/// Live files by `(time.min, id)` and by id.
+use crate::Files;
+
+/// Live files in their order and by id.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct FileSet {
-    by_time: BTreeMap<(Timestamp, FileId), Arc<DataFile>>,
+    files: Files,
     starts: HashMap<FileId, Timestamp>,
     /// The longest span of any file that was ever in the set.
     longest: Duration,
@@ -23,24 +25,34 @@ impl FileSet {
         self.longest = self.longest.max(file.time.max.since(file.time.min));
         let start = file.time.min;
         if let Some(previous) = self.starts.insert(file.id, start) {
-            self.by_time.remove(&(previous, file.id));
+            self.files.remove((previous, file.id));
         }
-        self.by_time.insert((start, file.id), file);
+        self.files.insert(file);
     }
 
     pub(crate) fn remove(&mut self, id: FileId) -> Option<Arc<DataFile>> {
         let start = self.starts.remove(&id)?;
-        self.by_time.remove(&(start, id))
+        self.files.remove((start, id))
     }
 
     pub(crate) fn get(&self, id: FileId) -> Option<&Arc<DataFile>> {
         let start = self.starts.get(&id)?;
-        self.by_time.get(&(*start, id))
+        self.files.get((*start, id))
     }
 
     /// All files by ascending `(time.min, id)`.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<DataFile>> {
-        self.by_time.values()
+        self.files.iter()
+    }
+
+    /// All files; the copy shares them.
+    pub(crate) fn all(&self) -> Files {
+        self.files.clone()
+    }
+
+    /// Files that overlap `range`, as a snapshot lists them.
+    pub(crate) fn within(&self, range: TimeRange) -> Files {
+        if range == TimeRange::ALL { self.all() } else { self.overlapping(range).cloned().collect() }
     }
 
     /// Files that overlap `range`, by ascending `(time.min, id)`.
@@ -48,10 +60,9 @@ impl FileSet {
         let span = u64::try_from(self.longest.as_nanos()).unwrap_or(u64::MAX);
         let first = Timestamp::from_nanos(range.min.nanos().saturating_sub_unsigned(span));
         let last = range.max;
-        self.by_time
-            .range((first, FileId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(move |((start, _), _)| *start <= last)
-            .map(|(_, file)| file)
+        self.files
+            .iter_from((first, FileId::from_uuid(uuid::Uuid::nil())))
+            .take_while(move |file| file.time.min <= last)
             .filter(move |file| file.time.overlaps(range))
     }
 }

@@ -10,6 +10,7 @@ mod delta;
 mod embedded;
 mod error;
 mod file_set;
+mod files;
 mod judge;
 mod ledger;
 mod limits;
@@ -28,6 +29,7 @@ pub use api::{
 };
 pub use embedded::EmbeddedCatalog;
 pub use error::{Error, Result};
+pub use files::Files;
 pub use limits::Limits;
 pub use memory::MemoryCatalog;
 pub use reader::{DirectReader, Freshness, Reader};

@@ -137,7 +137,7 @@ impl Catalog for MemoryCatalog {
         Ok(Snapshot {
             version: table.version,
             table: table.def.clone(),
-            files: table.files.overlapping(range).cloned().collect(),
+            files: table.files.within(range),
             watermarks: table.watermarks.clone(),
         })
     }

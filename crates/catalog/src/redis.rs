@@ -273,7 +273,7 @@ impl Catalog for RedisCatalog {
             Ok(Snapshot {
                 version: replica.version,
                 table: table::live(replica, table)?,
-                files: replica.files.overlapping(range).cloned().collect(),
+                files: replica.files.within(range),
                 watermarks: Arc::clone(&replica.watermarks),
             })
         })

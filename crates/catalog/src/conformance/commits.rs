@@ -16,7 +16,7 @@ pub(super) async fn a_flush_becomes_visible_with_its_version_as_sequence(rig: &R
     assert_eq!(rig.catalog.version(table.id).await.unwrap(), 2);
     let snapshot = rig.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
     assert_eq!(*snapshot.watermarks, HashMap::from([(writer.id, 5)]));
-    assert_eq!(*snapshot.files[0], DataFile { sequence: SequenceRange { lo: 2, hi: 2 }, ..file });
+    assert_eq!(**snapshot.files.iter().next().unwrap(), DataFile { sequence: SequenceRange { lo: 2, hi: 2 }, ..file });
     // An interval without rows of this table moves the watermark.
     rig.commit(writer.flush(table.id, 6, 9, vec![])).await.unwrap();
     let later = rig.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();

@@ -170,7 +170,7 @@ impl Cache {
         Some(Ok(Snapshot {
             version: table.version,
             table: def.clone(),
-            files: table.files.overlapping(range).cloned().collect(),
+            files: table.files.within(range),
             watermarks: table.watermarks.clone(),
         }))
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_model::{DataFile, FileId, TableDef, TableId, Timestamp, WriterId};
+use gigapi_model::{FileId, TableDef, TableId, Timestamp, WriterId};
 use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 
@@ -125,7 +125,7 @@ impl Replica {
             Arc::new(Snapshot {
                 version: self.version,
                 table: def,
-                files: self.files.iter().cloned().collect(),
+                files: self.files.all(),
                 watermarks: Arc::clone(&self.watermarks),
             })
         });
@@ -134,12 +134,12 @@ impl Replica {
 
     /// Follows a change that this process has just made to the revision that is here.
     pub(super) fn follow(&mut self, rev: String, moved: Moved, made: Instant) {
-        let mut snapshot = self.snapshot.take();
+        self.snapshot = None;
         self.rev = String::new();
         if moved.redefined {
             return;
         }
-        self.apply(moved.delta, &mut snapshot);
+        self.apply(moved.delta);
         self.version = moved.version.unwrap_or(self.version);
         if let Some(ledger) = moved.ledger {
             self.keep(ledger);
@@ -148,50 +148,15 @@ impl Replica {
             self.asked = Some((made, now.plus(made.saturating_duration_since(asked))));
         }
         self.rev = rev;
-        self.snapshot = self.brought_up(snapshot);
     }
 
-    /// Moves the files on, and with them a snapshot that no query holds: making it anew touches every file.
-    fn apply(&mut self, delta: Delta, snapshot: &mut Option<Arc<Snapshot>>) {
-        let mut listed = snapshot.as_mut().and_then(Arc::get_mut).map(|snapshot| &mut snapshot.files);
-        let place = |files: &Vec<Arc<DataFile>>, file: &DataFile| {
-            files.binary_search_by_key(&(file.time.min, file.id), |listed| (listed.time.min, listed.id))
-        };
-        let unlist = |listed: &mut Option<&mut Vec<Arc<DataFile>>>, file: &DataFile| {
-            if let Some(files) = listed
-                && let Ok(at) = place(files, file)
-            {
-                files.remove(at);
-            }
-        };
+    fn apply(&mut self, delta: Delta) {
         for id in delta.removed {
-            if let Some(file) = self.files.remove(id) {
-                unlist(&mut listed, &file);
-            }
+            self.files.remove(id);
         }
         for file in delta.added {
-            // One that was relocated takes its own place.
-            if let Some(earlier) = self.files.remove(file.id) {
-                unlist(&mut listed, &earlier);
-            }
-            if let Some(files) = &mut listed {
-                let at = place(files, &file).unwrap_or_else(|at| at);
-                files.insert(at, Arc::clone(&file));
-            }
             self.files.insert(file);
         }
-        if listed.is_none() {
-            *snapshot = None;
-        }
-    }
-
-    /// A snapshot whose files were moved on, with the rest of what is here by now.
-    fn brought_up(&self, mut snapshot: Option<Arc<Snapshot>>) -> Option<Arc<Snapshot>> {
-        let current = Arc::get_mut(snapshot.as_mut()?)?;
-        current.version = self.version;
-        current.table = Arc::clone(self.def.as_ref()?);
-        current.watermarks = Arc::clone(&self.watermarks);
-        snapshot
     }
 
     fn keep(&mut self, ledger: Ledger) {
@@ -239,16 +204,15 @@ impl Replica {
         }
         // What is applied in part because of an error is not trusted.
         self.rev = String::new();
-        let mut snapshot = self.snapshot.take();
+        self.snapshot = None;
         if kind == "whole" {
-            snapshot = None;
             self.files = FileSet::default();
             for record in entries {
                 self.files.insert(Arc::new(decode_file(&record)?));
             }
         } else {
             for entry in entries {
-                self.apply(delta::decode(&entry)?, &mut snapshot);
+                self.apply(delta::decode(&entry)?);
             }
         }
         if state == State::Dropped {
@@ -260,7 +224,6 @@ impl Replica {
         self.keep(ledger);
         (self.def_text, self.version, self.epoch, self.rev) = (def_text, version, epoch, rev);
         self.asked = Some((sent, now));
-        self.snapshot = self.brought_up(snapshot);
         Ok(Look { used, ..look(Finding::There) })
     }
 }

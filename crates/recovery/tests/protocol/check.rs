@@ -88,7 +88,7 @@ impl World {
         let tables = self.store.live_tables();
         let views = tables.into_iter().filter_map(|table| {
             let snapshot = self.store.snapshot(table.id).ok()?;
-            Some(View { table, files: snapshot.files, watermarks: snapshot.watermarks })
+            Some(View { table, files: snapshot.files.iter().cloned().collect(), watermarks: snapshot.watermarks })
         });
         self.check_views(&views.collect::<Vec<_>>())
     }

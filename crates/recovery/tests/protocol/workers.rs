@@ -84,7 +84,7 @@ impl World {
         let tables = self.store.live_tables();
         let table = tables[self.random.index(tables.len())?].clone();
         let files = self.store.snapshot(table.id).ok()?.files;
-        Some((table, files))
+        Some((table, files.iter().cloned().collect()))
     }
 
     /// Plans a merge over live files and claims its inputs.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -136,6 +137,10 @@ impl Flusher {
         self.waiting.extend(self.parts.buffer.freeze());
         if self.waiting.is_empty() && self.unanswered.is_empty() {
             self.succeeded();
+            if self.parts.log.status().failing.load(Ordering::Relaxed) {
+                // What is committed makes room.
+                self.release_log();
+            }
             return;
         }
         let started = Instant::now();
@@ -151,9 +156,13 @@ impl Flusher {
             None => self.succeeded(),
         }
         self.parts.metrics.flush_seconds.observe(started.elapsed().as_secs_f64());
+        self.release_log();
+        crash_point("flush:after-release");
+    }
+
+    fn release_log(&self) {
         let buffer = Arc::clone(&self.parts.buffer);
         self.parts.log.release(move |table, last| buffer.watermark(table) >= last);
-        crash_point("flush:after-release");
     }
 
     fn succeeded(&mut self) {

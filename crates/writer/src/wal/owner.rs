@@ -89,7 +89,10 @@ impl Owner {
     fn write(&mut self, batch: Vec<Append>, bytes: usize) {
         match self.make_durable(&batch, bytes) {
             Ok(first) => {
-                self.status.failing.store(false, Ordering::Relaxed);
+                // Where a few bytes go, rows may not: only they tell that the disk has room again.
+                if batch.iter().any(|append| matches!(append.payload, Payload::Rows(_))) {
+                    self.status.failing.store(false, Ordering::Relaxed);
+                }
                 for (append, sequence) in batch.into_iter().zip(first) {
                     self.apply.apply(sequence, append.applied);
                     if let Some(done) = append.done {

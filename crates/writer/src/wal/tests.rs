@@ -194,6 +194,9 @@ fn a_spent_segment_goes_before_it_is_full_where_room_is_scarce() {
     // The same for a small log on a disk that is full.
     disk.fail_next_append();
     assert!(matches!(write(&log, 51), Err(LogError::Disk(_))));
+    // A few bytes find room where rows do not, and tell nothing.
+    futures::executor::block_on(log.note(&[])).unwrap();
+    assert!(log.status().failing.load(std::sync::atomic::Ordering::Relaxed));
     log.release(|_, _| true);
     last = write(&log, 52).unwrap();
     log.close();

@@ -1,5 +1,6 @@
 //! The catalog alone: what a commit, a snapshot and a delta cost in Redis.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,12 @@ use tokio::time::Instant;
 
 use crate::START_NANOS;
 use crate::load::percentile;
+
+/// Deltas that are measured.
+const DELTAS: usize = 500;
+
+/// Queries that run at the same time.
+const QUERIES: usize = 10;
 
 /// Files in a commit that fills a catalog.
 const PER_COMMIT: u64 = 1_000;
@@ -148,11 +155,17 @@ pub(crate) async fn redis() -> Result<()> {
     let snapshot = Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, None).await?;
     println!("  {:>12.0} ms for a cold snapshot of {} files", millis(started), snapshot.files.len());
     let mut deltas = Vec::new();
-    for _ in 0..20 {
+    // Queries that go on for a while hold what they began with.
+    let mut held = VecDeque::from([snapshot]);
+    for _ in 0..DELTAS {
         filler.commit(&catalog, 1).await?;
         let started = Instant::now();
-        Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, None).await?;
+        let snapshot = Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, None).await?;
         deltas.push(started.elapsed());
+        held.push_back(snapshot);
+        if held.len() > QUERIES {
+            held.pop_front();
+        }
     }
     deltas.sort();
     println!(

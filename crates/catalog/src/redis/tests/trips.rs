@@ -88,7 +88,6 @@ async fn a_commit_is_one_round_trip() {
     assert_eq!(elsewhere.snapshot(table.id, TimeRange::ALL).await.unwrap().files.len(), 11);
 }
 
-/// A snapshot that no query holds is moved on in place.
 #[tokio::test]
 async fn what_is_moved_on_is_what_is_read_anew() {
     let rig = rig().await;
