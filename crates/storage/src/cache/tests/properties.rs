@@ -70,7 +70,8 @@ async fn outcome(store: &Arc<dyn ObjectStore>, at: &Path, read: &Read) -> object
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(2_000), ..ProptestConfig::default() })]
+    // A cache lives as long as its process, and its files stay open for as long: more of them find none left.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(500), ..ProptestConfig::default() })]
 
     #[test]
     fn reads_yield_the_stores_bytes_or_an_error(
