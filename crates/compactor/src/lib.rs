@@ -23,8 +23,8 @@ pub async fn part(components: &Components, shutdown: &Shutdown) -> Result<Part, 
     let guardian = Guardian::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), true);
     let status = CatalogStatus::register(&components.metrics, &components.readiness);
     status.follow(guardian.health(), |health| (health.word(), health.reason()));
-    guardian.settle().await?;
-    components.claim_layers().await?;
+    let epochs = guardian.settle().await?;
+    components.claim_layers(epochs.catalog).await?;
     status.up();
     tracing::warn!("this version merges, relocates and expires nothing; files stay as they were flushed");
     let shutdown = shutdown.clone();

@@ -25,8 +25,8 @@ pub async fn alone(settings: &Settings, components: &Components, shutdown: &Shut
     let guardian = Guardian::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), false);
     let status = CatalogStatus::register(&components.metrics, &components.readiness);
     status.follow(guardian.health(), |health| (health.word(), health.reason()));
-    guardian.settle().await?;
-    components.claim_layers().await?;
+    let epochs = guardian.settle().await?;
+    components.claim_layers(epochs.catalog).await?;
     status.up();
     let Part { routes, work } = part(settings, components, shutdown, None)?;
     let shutdown = shutdown.clone();

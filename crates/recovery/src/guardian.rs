@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_catalog::{Catalog, Standing};
+use gigapi_catalog::{Catalog, Epochs, Standing};
 use gigapi_storage::Layers;
 use tokio::sync::watch;
 
@@ -76,8 +76,24 @@ impl Guardian {
     }
 
     /// Makes sure that there is a catalog that serves: founds it over new layers, rebuilds a lost one, waits for others
-    /// who do. Ends when it serves.
-    pub async fn settle(&self) -> Result<()> {
+    /// who do, and for a store that goes away meanwhile. Ends when it serves, and answers who it is.
+    pub async fn settle(&self) -> Result<Epochs> {
+        loop {
+            let settled = match self.try_settle().await {
+                Ok(()) => self.catalog.epochs().await.map_err(Error::from),
+                Err(error) => Err(error),
+            };
+            match settled {
+                Err(Error::Catalog(error)) if error.kind().is_transient() => {
+                    self.tell(Health::Unreachable { reason: error.to_string() });
+                    tokio::time::sleep(INTERVAL).await;
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    async fn try_settle(&self) -> Result<()> {
         loop {
             match condition(self.catalog.as_ref(), &self.layers).await? {
                 Condition::Fresh if self.rebuilds => {
@@ -173,7 +189,7 @@ impl Guardian {
                 self.tell(Health::Recovering { reason });
                 Ok(())
             }
-            Ok(_) => self.settle().await,
+            Ok(_) => self.settle().await.map(drop),
             Err(error) if error.kind().is_transient() => {
                 self.tell(Health::Unreachable { reason: error.to_string() });
                 Ok(())

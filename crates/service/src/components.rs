@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gigapi_catalog::{Catalog, EmbeddedCatalog, RedisCatalog, RedisOptions};
-use gigapi_model::{Clock, Ids, SystemClock, SystemIds};
+use gigapi_model::{CatalogId, Clock, Ids, SystemClock, SystemIds};
 use gigapi_storage::{LayeredStore, Layers, ReadCache};
 
 use crate::settings::{Limits, Settings};
@@ -53,7 +53,7 @@ impl Components {
     /// Fails with [`gigapi_storage::Error::ForeignLayer`] if a layer belongs to another catalog.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let this = Self::open_unclaimed(settings).await?;
-        this.claim_layers().await?;
+        this.claim_layers(this.catalog.epochs().await?.catalog).await?;
         Ok(this)
     }
 
@@ -103,8 +103,7 @@ impl Components {
     }
 
     /// Makes all layers the catalog's; repeating it changes nothing.
-    pub async fn claim_layers(&self) -> Result<()> {
-        let catalog = self.catalog.epochs().await?.catalog;
+    pub async fn claim_layers(&self, catalog: CatalogId) -> Result<()> {
         self.layers.claim(catalog).await?;
         for layer in self.layers.iter() {
             if let Some(found) = layer.original().await? {

@@ -42,8 +42,8 @@ pub async fn part(settings: &Settings, components: &Components, shutdown: &Shutd
     status.follow(guardian.health(), |health| (health.word(), health.reason()));
     let mut is_rebuilt = false;
     let writer = loop {
-        guardian.settle().await?;
-        components.claim_layers().await?;
+        let epochs = guardian.settle().await?;
+        components.claim_layers(epochs.catalog).await?;
         match open(settings, components).await {
             // Data files may know what the catalog has forgotten, but only once: what they do not tell is lost.
             Err(OpenError::CatalogBehind { table, known, found }) if !is_rebuilt => {

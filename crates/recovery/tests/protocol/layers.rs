@@ -57,6 +57,8 @@ pub(crate) type Place = (usize, FileId);
 pub(crate) struct Layers {
     pub(crate) objects: BTreeMap<Place, Object>,
     pub(crate) checkpoints: BTreeMap<CheckpointName, TableExport>,
+    /// Checkpoints that can be read no more. Their names still tell how far the catalog had come.
+    pub(crate) damaged: BTreeSet<CheckpointName>,
     pub(crate) tombstones: BTreeSet<TableId>,
     /// Per table, the latest definition that was kept.
     pub(crate) definitions: BTreeMap<TableId, (u64, Arc<TableDef>)>,
@@ -98,11 +100,20 @@ impl Layers {
     /// Writes a checkpoint and removes the surplus, as `write_checkpoints` does.
     pub(crate) fn write_checkpoint(&mut self, export: TableExport) {
         let table = export.table.id;
-        self.checkpoints.insert(CheckpointName::of(&export), export);
-        let of_table: Vec<_> = self.checkpoints.keys().filter(|name| name.table == table).copied().collect();
-        for name in of_table.iter().rev().skip(CHECKPOINTS_KEPT) {
+        let written = CheckpointName::of(&export);
+        self.damaged.remove(&written);
+        self.checkpoints.insert(written, export);
+        let named = self.checkpoint_names();
+        let of_table: Vec<_> = named.iter().rev().filter(|name| name.table == table).collect();
+        for name in of_table.into_iter().skip(CHECKPOINTS_KEPT) {
             self.checkpoints.remove(name);
+            self.damaged.remove(name);
         }
+    }
+
+    /// The names of all checkpoints, readable or not.
+    pub(crate) fn checkpoint_names(&self) -> BTreeSet<CheckpointName> {
+        self.checkpoints.keys().chain(&self.damaged).copied().collect()
     }
 
     /// The newest checkpoint of a table can be read no more, if the one before it is of the same epoch: what a
@@ -111,6 +122,7 @@ impl Layers {
         let mut of_table = self.checkpoints.keys().rev().filter(|name| name.table == table).copied();
         let (newest, before) = (of_table.next()?, of_table.next()?);
         (newest.epoch == before.epoch).then(|| self.checkpoints.remove(&newest))?;
+        self.damaged.insert(newest);
         Some(newest)
     }
 

@@ -1,7 +1,7 @@
 //! What can befall the catalog and its checkpoints: it is emptied, it is an older copy of itself, a checkpoint is
 //! damaged. Whether a rollback is noticed by what the layers say is the product's own decision.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gigapi_catalog::TableState;
@@ -128,7 +128,8 @@ impl World {
     /// How the catalog stands to the layers, by the product's own decision.
     fn condition(&self) -> gigapi_recovery::Result<Condition> {
         let epochs = self.store.epochs();
-        let newest = self.layers.newest_checkpoints();
+        let named = self.layers.checkpoint_names();
+        let newest: BTreeMap<TableId, CheckpointName> = named.into_iter().map(|name| (name.table, name)).collect();
         let version = |table: TableId| match self.store.table_state(table) {
             TableState::Live(_) => Some((table, Some(self.store.snapshot(table).ok()?.version))),
             TableState::Dropped => Some((table, None)),
@@ -142,7 +143,7 @@ impl World {
         };
         let layers = LayersView {
             owners: vec![(layer_name(0), Some(self.owner))],
-            checkpoints: newest.values().map(|export| CheckpointName::of(export)).collect(),
+            checkpoints: newest.into_values().collect(),
             definitions: if self.holds(Protection::DefinitionsTell) {
                 self.layers.definition_names()
             } else {
