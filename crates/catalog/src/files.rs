@@ -1,7 +1,7 @@
 //! A table's live files in order, as snapshots hand them out.
 //!
-//! They lie in blocks that copies share. A change copies one block and the list of blocks, so that a snapshot of a
-//! hundred thousand files is moved on in microseconds, whoever still holds an older one.
+//! They lie in blocks that copies share. A change copies one block and the list of blocks, not every file, whoever still
+//! holds an older snapshot.
 
 use std::sync::Arc;
 
