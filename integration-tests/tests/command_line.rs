@@ -25,6 +25,32 @@ fn wrong_settings_are_all_named_and_secrets_never_shown() {
     assert!(warnings.contains("GIGAPI_SAVE_TIMEOUT_S"), "no hint in: {warnings}");
 }
 
+#[test]
+fn urls_are_shown_without_their_passwords_whether_they_are_right_or_wrong() {
+    let nodes = "redis://u:canary@n1:6379,redis://u:canary@n2:6379";
+    let (ok, shown, warnings) = check_config(&[("GIGAPI_METADATA_TYPE", "redis"), ("GIGAPI_METADATA_URL", nodes)]);
+    assert!(ok, "{warnings}");
+    assert!(shown.contains("redis://[redacted]@n1:6379,redis://[redacted]@n2:6379"), "{shown}");
+    assert!(!shown.contains("canary") && !warnings.contains("canary"), "{shown}{warnings}");
+    let layer = [("NAME", "s3"), ("TYPE", "s3"), ("URL", "s3://CANARY:ab/canary@host/b")];
+    let layer = layer.map(|(part, value)| (format!("GIGAPI_LAYERS_0_{part}"), value));
+    let layer: Vec<(&str, &str)> = layer.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let (ok, shown, errors) = check_config(&layer);
+    assert!(!ok && errors.contains("holds keys") && errors.contains("s3://[redacted]@host/b"), "{errors}");
+    assert!(!format!("{shown}{errors}").to_lowercase().contains("canary"), "{shown}{errors}");
+}
+
+#[test]
+fn settings_without_an_effect_are_named() {
+    let (ok, _, warnings) = check_config(&[("FLIGHTSQL_PORT", "8082"), ("GIGAPI_MERGE_TIMEOUT_S", "10")]);
+    assert!(ok, "{warnings}");
+    for setting in ["FLIGHTSQL_PORT", "GIGAPI_MERGE_TIMEOUT_S"] {
+        let told = warnings.lines().any(|line| line.contains(setting) && line.contains("no effect in this version"));
+        assert!(told, "{setting} is not in: {warnings}");
+    }
+    assert!(!check_config(&[]).2.contains("no effect in this version"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_from_standard_input_are_written_and_bad_ones_named() {
     let (_folder, server) = server().await;

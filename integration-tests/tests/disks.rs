@@ -152,3 +152,23 @@ async fn a_log_at_its_limit_makes_room_by_flushing() {
     assert!(refused > 0, "the limit was never reached");
     assert_eq!(client.number("db", "SELECT count(*) FROM m").await.unwrap(), 100.0);
 }
+
+/// Folders that may not be written to, as one that a container engine made for another user.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_written_to_is_named_with_who_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let inner = ["", "_gigapi", "_gigapi/wal"];
+    for refused in inner {
+        let refused = root.join(refused);
+        std::fs::create_dir_all(&refused).unwrap();
+        let script = format!("mount -t tmpfs -o ro tmpfs '{}' && exec \"$@\"", refused.display());
+        let options = ServerOptions::new(&root);
+        let options = options.through(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+        let mut server = options.spawn().unwrap();
+        assert!(!server.until_ended().await.unwrap().success());
+        let log = server.options().log();
+        let named = format!("folder {}", refused.display().to_string().trim_end_matches('/'));
+        assert!(log.contains(&named) && log.contains("chown -R 0:0") && log.contains("GIGAPI_ROOT"), "{log}");
+    }
+}

@@ -1,6 +1,10 @@
 //! SQL over unflushed rows and files.
 
+use std::path::Path;
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::writing::server;
 
@@ -115,4 +119,57 @@ async fn every_format_of_the_v3_endpoint_answers() {
     assert_eq!(get("csv").await.body, "h,v\na,1\nb,2\n");
     assert!(get("parquet").await.body.starts_with("PAR1"));
     assert_eq!(get("arrow").await.status, 200);
+}
+
+/// What a client that speaks HTTP/1.0 gets, up to the end of the connection.
+async fn ask_in_old_http(port: u16, sql: &str) -> String {
+    let body = json!({ "db": "db", "query": sql }).to_string();
+    let head =
+        format!("POST /query HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_the_older_http_never_takes_a_broken_answer_for_a_whole_one() {
+    let (_folder, server) = server().await;
+    let answer = ask_in_old_http(server.port(), "SELECT value FROM generate_series(1, 100000)").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.to_ascii_lowercase().contains(&format!("\r\ncontent-length: {}", body.len())), "{head}");
+    assert!(body.ends_with("{\"value\":\"100000\"}]}\n"));
+    // Rows come, and then an error: without a length and without pieces there is no way to tell.
+    for sql in [
+        "SELECT 1 / (200000 - value) AS x FROM generate_series(1, 300000)",
+        "SELECT value FROM generate_series(1, 1000000000000)",
+    ] {
+        let answer = ask_in_old_http(server.port(), sql).await;
+        assert!(answer.lines().next().unwrap().contains(" 400 "), "{}", &answer[..answer.len().min(500)]);
+    }
+}
+
+/// The folders of processes in which queries spill.
+fn spill_folders(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join("_gigapi").join("spill")).unwrap().map(|entry| entry.unwrap());
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    folders.map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_has_spilled_is_removed_at_the_next_start() {
+    let (folder, server) = server().await;
+    let root = folder.path().join("data");
+    let before = spill_folders(&root);
+    assert_eq!(before.len(), 1);
+    std::fs::write(root.join("_gigapi").join("spill").join(&before[0]).join("rows"), "rows").unwrap();
+    let options = server.options().clone();
+    server.kill().unwrap();
+    let server = options.start().await.unwrap();
+    let after = spill_folders(&root);
+    assert!(after.len() == 1 && after != before, "{before:?}, then {after:?}");
+    assert!(server.stop().await.unwrap().success());
+    assert!(spill_folders(&root).is_empty());
 }

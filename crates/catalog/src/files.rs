@@ -73,13 +73,12 @@ impl Files {
 
     /// Puts the file in its place; one of the same key goes.
     pub(crate) fn insert(&mut self, file: Arc<DataFile>) {
-        let (wanted, at) = (key(&file), self.block_of(key(&file)));
-        let Some(block) = self.blocks.get_mut(at) else {
-            self.blocks.push(Arc::new(vec![file]));
-            self.len = 1;
-            return;
-        };
-        let block = Arc::make_mut(block);
+        let wanted = key(&file);
+        if self.last().is_none_or(|last| key(last) < wanted) {
+            return self.append(file);
+        }
+        let at = self.block_of(wanted);
+        let block = Arc::make_mut(&mut self.blocks[at]);
         let place = match find(block, wanted) {
             Ok(place) => {
                 block[place] = file;
@@ -90,11 +89,22 @@ impl Files {
         block.insert(place, file);
         self.len += 1;
         if block.len() > BLOCK_MAX {
-            // What comes in order fills its blocks.
-            let middle = if place == BLOCK_MAX { BLOCK_MAX } else { BLOCK_MAX / 2 };
-            let rest = block.split_off(middle);
+            let rest = block.split_off(BLOCK_MAX / 2);
             self.blocks.insert(at + 1, Arc::new(rest));
         }
+    }
+
+    fn last(&self) -> Option<&Arc<DataFile>> {
+        self.blocks.last()?.last()
+    }
+
+    /// Puts the file, which comes after all others, at the end. What comes in order fills its blocks.
+    fn append(&mut self, file: Arc<DataFile>) {
+        match self.blocks.last_mut() {
+            Some(block) if block.len() < BLOCK_MAX => Arc::make_mut(block).push(file),
+            _ => self.blocks.push(Arc::new(vec![file])),
+        }
+        self.len += 1;
     }
 
     pub(crate) fn remove(&mut self, wanted: Key) -> Option<Arc<DataFile>> {

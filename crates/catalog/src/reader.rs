@@ -28,8 +28,21 @@ pub trait Reader: Send + Sync + fmt::Debug {
     /// All databases, by name.
     async fn databases(&self) -> Result<Vec<DatabaseName>>;
 
+    /// The databases that this process has heard of, without asking where it has heard of any. One may have come or gone
+    /// since: [`Self::databases`] tells.
+    async fn known_databases(&self) -> Result<Vec<DatabaseName>> {
+        self.databases().await
+    }
+
     /// All live tables of a database, by name.
     async fn tables(&self, database: &DatabaseName) -> Result<Vec<Arc<TableDef>>>;
+
+    /// The names of a database's tables, in order, for less than [`Self::tables`]. One may be that of a table which is
+    /// being made or dropped: [`Self::table`] tells.
+    async fn table_names(&self, database: &DatabaseName) -> Result<Vec<TableName>> {
+        let tables = self.tables(database).await?;
+        Ok(tables.iter().map(|table| table.name.clone()).collect())
+    }
 
     /// The live table of that name.
     async fn table(&self, database: &DatabaseName, table: &TableName) -> Result<Option<Arc<TableDef>>>;

@@ -130,7 +130,7 @@ impl Client {
                     bail!(
                         "{} cannot be reached ({attempts} attempts): {reason}; is the server running there? \
                          Name another with --host",
-                        self.base
+                        gigapi_service::scrub_url(&self.base)
                     );
                 }
                 Err(_) => None,

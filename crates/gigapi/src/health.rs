@@ -23,9 +23,11 @@ pub(crate) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
     });
     let url = format!("{}/health", url.trim_end_matches('/'));
     let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
-    let answer = client.get(&url).send().await.with_context(|| format!("{url} does not answer"))?;
+    let shown = gigapi_service::scrub_url(&url);
+    let answer = client.get(&url).send().await.map_err(reqwest::Error::without_url);
+    let answer = answer.with_context(|| format!("{shown} does not answer"))?;
     if !answer.status().is_success() {
-        bail!("{url} answers {}", answer.status());
+        bail!("{shown} answers {}", answer.status());
     }
     println!("{}", answer.text().await?.trim_end());
     Ok(ExitCode::SUCCESS)

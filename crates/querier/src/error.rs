@@ -83,6 +83,14 @@ pub enum Error {
         /// The object's path, for the log.
         path: String,
     },
+    /// A data file went away, and the catalog cannot be asked what replaced it.
+    #[error(
+        "the table has changed since the catalog could be asked last, and what it was then is gone; retry when the catalog answers"
+    )]
+    Outdated {
+        /// The object's path, for the log.
+        path: String,
+    },
     /// A store cannot be read.
     #[error("the data cannot be read at the moment; retry")]
     Unavailable {
@@ -120,7 +128,7 @@ impl Error {
             Self::TooLong { .. } => ErrorKind::TooLarge,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Vanished { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Vanished { .. } | Self::Outdated { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Catalog(error) => error.kind(),
             Self::Internal { .. } => ErrorKind::Internal,
         }
@@ -130,7 +138,7 @@ impl Error {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::Corrupt { detail } | Self::Unavailable { detail } | Self::Internal { detail } => Some(detail),
-            Self::Vanished { path } => Some(path),
+            Self::Vanished { path } | Self::Outdated { path } => Some(path),
             _ => None,
         }
     }

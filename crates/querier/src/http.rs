@@ -2,7 +2,7 @@
 //!
 //! `/query` speaks GigAPI's JSON, `/api/v3/query_sql` speaks InfluxDB 3's. Both stream. The status is sent when the
 //! first rows are there, so what fails early is an error with a status; what fails later breaks the body off, and is
-//! never a short answer that looks whole.
+//! never a short answer that looks whole. A client of HTTP/1.0 cannot tell the two apart and gets its answer in one.
 
 mod body;
 mod gigapi;
@@ -17,6 +17,7 @@ use gigapi_service::http::{RequestId, collect_body};
 use gigapi_service::{ApiError, Dialect};
 use http::header::CONTENT_TYPE;
 
+use crate::encode::Format;
 use crate::{Error, Querier};
 
 /// The routes that read, as they are shown to whoever asks for something else.
@@ -78,6 +79,7 @@ struct Asked {
     body: Payload,
     accept: Option<String>,
     encoding: body::Compression,
+    version: http::Version,
 }
 
 enum Payload {
@@ -106,6 +108,7 @@ impl Asked {
             body,
             accept: header(http::header::ACCEPT).map(str::to_owned),
             encoding: body::Compression::accepted(header(http::header::ACCEPT_ENCODING)),
+            version: parts.version,
         })
     }
 
@@ -138,6 +141,12 @@ impl Asked {
             Payload::Form(fields) => fields.has(name),
         };
         self.url.has(name) || in_body
+    }
+
+    /// How the answer is to be sent, in that format.
+    fn sending(&self, format: Format) -> Result<body::Sending, ApiError> {
+        let time_as_integer = self.time_as_integer()?;
+        Ok(body::Sending { format, time_as_integer, compression: self.encoding, version: self.version })
     }
 
     /// Whether timestamps are wanted as integers.

@@ -12,7 +12,7 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use gigapi_catalog::{Catalog, Freshness, Reader};
-use gigapi_model::{Clock, TableDef};
+use gigapi_model::{Clock, DatabaseName, TableDef, TableName};
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -93,11 +93,24 @@ struct Shared {
 }
 
 impl Shared {
+    /// How current answers have to be, as the operator says.
+    fn freshness(&self) -> Freshness {
+        Freshness { age_max: self.components.options.snapshot_age_max }
+    }
+
     /// What one query reads of the catalog.
-    fn reader(&self) -> Arc<dyn Reader> {
-        let freshness = Freshness { age_max: self.components.options.snapshot_age_max };
+    fn reader(&self, freshness: Freshness) -> Arc<dyn Reader> {
         Arc::clone(&self.components.catalog).reader(freshness)
     }
+}
+
+/// Whether something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    There,
+    Missing,
+    /// It was never heard of, and the catalog cannot be asked for it.
+    Unheard,
 }
 
 impl fmt::Debug for Querier {
@@ -116,9 +129,14 @@ impl Querier {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The catalog that it reads.
-    pub fn catalog(&self) -> &Arc<dyn Catalog> {
-        &self.shared.components.catalog
+    /// Whether there is a database that fits. One that is known is not asked for: what became of it, its tables tell.
+    pub(crate) async fn has_database(&self, fits: impl Fn(&str) -> bool) -> Result<Presence> {
+        let fit = |databases: Vec<DatabaseName>| databases.iter().any(|database| fits(database.as_str()));
+        let reader = self.shared.reader(self.shared.freshness());
+        if fit(reader.known_databases().await?) || fit(reader.databases().await?) {
+            return Ok(Presence::There);
+        }
+        Ok(if reader.stale().is_none() { Presence::Missing } else { Presence::Unheard })
     }
 
     /// Where queries run.
@@ -148,22 +166,22 @@ impl Querier {
     }
 
     async fn show_databases(&self) -> Result<Answer> {
-        let reader = self.shared.reader();
+        let reader = self.shared.reader(self.shared.freshness());
         let databases = reader.databases().await?;
         let names = StringArray::from_iter_values(databases.iter().map(|database| database.as_str()));
         Ok(one_column("database_name", names)?.aged(reader.stale()))
     }
 
     async fn show_tables(&self, database: Option<String>, request: &QueryRequest) -> Result<Answer> {
-        let reader = self.shared.reader();
+        let reader = self.shared.reader(self.shared.freshness());
         let tables = session::tables_of(reader.as_ref(), database.as_deref(), &request.database).await?;
-        let names = StringArray::from_iter_values(tables.iter().map(|table| table.name.as_str()));
+        let names = StringArray::from_iter_values(tables.iter().map(TableName::as_str));
         Ok(one_column("table_name", names)?.aged(reader.stale()))
     }
 
     async fn describe_table(&self, name: &dialect::Name, request: &QueryRequest) -> Result<Answer> {
         let parts = dialect::name_parts(name)?;
-        let reader = self.shared.reader();
+        let reader = self.shared.reader(self.shared.freshness());
         let table: Arc<TableDef> = session::similar_table(reader.as_ref(), &parts, &request.database).await?;
         Ok(answer::described(&gigapi_rows::table_schema(&table))?.aged(reader.stale()))
     }

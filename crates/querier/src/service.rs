@@ -1,12 +1,14 @@
 //! The querier as a service: what it needs before it answers, and its place in a process.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use gigapi_model::Ids;
 use gigapi_recovery::Guardian;
 use gigapi_service::process::{self, BoxError, Host, Part};
 use gigapi_service::settings::Settings;
 use gigapi_service::{CatalogStatus, Components, Phase, Shutdown};
-use gigapi_storage::OWN_FOLDER;
+use gigapi_storage::{OWN_FOLDER, ProcessFolder};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{QUERY_ENDPOINTS, Querier, QuerierComponents, QueryOptions, Unflushed};
@@ -63,14 +65,13 @@ pub fn part(
     let runtime = Builder::new_multi_thread().thread_name("query").worker_threads(threads).enable_all().build()?;
     let handle = runtime.handle().clone();
     let held = QueryThreads(Some(runtime));
-    let spill = settings.root.join(OWN_FOLDER).join("spill");
-    gigapi_service::make_folder(&spill, "GIGAPI_ROOT")?;
+    let spill = spill_folder(&settings.root, components.ids.as_ref())?;
     let querier = QuerierComponents {
         catalog: Arc::clone(&components.catalog),
         store: components.front(),
         clock: Arc::clone(&components.clock),
         unflushed,
-        options: QueryOptions::new(&settings.query, Some(spill)),
+        options: QueryOptions::new(&settings.query, Some(spill.path().to_owned())),
         runtime: handle,
     };
     let querier = components.metrics.register(|registry| Querier::new(querier, registry))?;
@@ -78,7 +79,19 @@ pub fn part(
     let work = Box::pin(async move {
         shutdown.reached(Phase::Close).await;
         drop(held);
+        drop(spill);
         Ok(())
     });
     Ok(Part { routes: crate::routes(querier), work })
 }
+
+/// Takes a folder for what queries spill, and removes those of processes that are gone: a process that is killed
+/// cannot remove its own, and others may share the root.
+fn spill_folder(root: &Path, ids: &dyn Ids) -> Result<ProcessFolder, BoxError> {
+    let all = root.join(OWN_FOLDER).join("spill");
+    gigapi_service::make_folder(&all, "GIGAPI_ROOT")?;
+    Ok(ProcessFolder::take(&all, ids)?)
+}
+
+#[cfg(test)]
+mod tests;

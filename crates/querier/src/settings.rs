@@ -11,7 +11,7 @@ pub struct QueryOptions {
     pub memory_bytes_max: usize,
     /// Bytes on disk for what does not fit, shared by all queries.
     pub spill_bytes_max: u64,
-    /// Where that is; it is emptied by whoever ends. `None` turns spilling off.
+    /// Where that is: a folder that no other process uses, and that goes with this one. `None` turns spilling off.
     pub spill_folder: Option<PathBuf>,
     /// Bytes of memory for footers and page indexes of data files.
     pub metadata_bytes_max: usize,

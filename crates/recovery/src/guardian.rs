@@ -4,7 +4,7 @@
 //! going on waits too, and takes it over when nothing is heard of it any more. A catalog that cannot be reached is no
 //! lost one: nothing is done about it. Nor about another catalog in its place, which is an operator's mistake.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gigapi_catalog::{Catalog, Epochs, Standing};
@@ -62,12 +62,14 @@ pub struct Guardian {
     layers: Arc<Layers>,
     rebuilds: bool,
     health: watch::Sender<Health>,
+    /// Why this process could not rebuild it when it tried last.
+    failure: Mutex<Option<String>>,
 }
 
 impl Guardian {
     /// A guardian that rebuilds if this process may.
     pub fn new(catalog: Arc<dyn Catalog>, layers: Arc<Layers>, rebuilds: bool) -> Self {
-        Self { catalog, layers, rebuilds, health: watch::Sender::new(Health::Serving) }
+        Self { catalog, layers, rebuilds, health: watch::Sender::new(Health::Serving), failure: Mutex::default() }
     }
 
     /// How the catalog does, as it changes.
@@ -107,7 +109,8 @@ impl Guardian {
                     return Ok(());
                 }
                 Condition::Rebuilding { silent } if silent < SILENCE_MAX || !self.rebuilds => {
-                    self.wait("another process rebuilds it".to_owned()).await;
+                    let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    self.wait(failure.unwrap_or_else(|| "another process rebuilds it".to_owned())).await;
                 }
                 lost if self.rebuilds => {
                     self.rebuild(reason(&lost)).await?;
@@ -139,7 +142,12 @@ impl Guardian {
                 self.wait("another process rebuilds it".to_owned()).await;
                 return Ok(false);
             }
-            report => report?,
+            Err(error) => {
+                // Until it is tried again, this is what is the matter.
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                return Err(error);
+            }
+            Ok(report) => report,
         };
         tracing::warn!(
             tables = report.tables,
@@ -199,6 +207,9 @@ impl Guardian {
     }
 
     fn tell(&self, health: Health) {
+        if health == Health::Serving {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.health.send_if_modified(|known| {
             let is_new = *known != health;
             if is_new {

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use gigapi_catalog::{Catalog, Restore, Standing, TableExport};
-use gigapi_model::CatalogId;
+use gigapi_model::{CatalogId, LayerName};
 use gigapi_storage::Layers;
 
 use crate::{Error, Result, epoch, plan, survey, write_checkpoints};
@@ -44,21 +44,33 @@ pub struct RebuildReport {
 /// Every process may go on running: what it has not committed is refused until the end, and then told that a later
 /// epoch began. Nothing is deleted. After an error the catalog stays closed, and the rebuild can be repeated.
 pub async fn rebuild(catalog: &dyn Catalog, layers: &Layers) -> Result<RebuildReport> {
-    let owner = common_owner(layers).await?;
-    let mut epoch = begin(catalog, layers, owner, 0).await?;
-    let report = loop {
+    let (layer, owner) = common_owner(layers).await?;
+    refuse_foreign(catalog, &layer, owner).await?;
+    let epoch = begin(catalog, layers, owner, 0).await?;
+    let report = finish(catalog, layers, owner, epoch).await?;
+    tracing::info!(?report, "the catalog was rebuilt");
+    Ok(report)
+}
+
+/// Restores under an epoch that was begun, or under a later one where that turns out to be taken by nobody at work.
+async fn finish(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, mut epoch: u64) -> Result<RebuildReport> {
+    loop {
         let work = restore(catalog, layers, owner, epoch);
         let done = tokio::select! {
             done = work => done?,
             never = keep_heard(catalog, epoch) => match never {},
         };
         match done {
-            Done::Restored(report) => break report,
-            Done::Outdated { seen } => epoch = begin(catalog, layers, owner, seen).await?,
+            Done::Restored(report) => return Ok(report),
+            Done::Outdated { seen } => {
+                // Whoever took a later epoch is at work: taking one beyond it would stop both, in turns.
+                if matches!(catalog.standing().await?, Standing::Rebuilding { epoch: later, .. } if later > epoch) {
+                    return Err(gigapi_catalog::Error::Superseded { epoch }.into());
+                }
+                epoch = begin(catalog, layers, owner, seen).await?;
+            }
         }
-    };
-    tracing::info!(?report, "the catalog was rebuilt");
-    Ok(report)
+    }
 }
 
 /// Takes an epoch above all that are known and closes the catalog for the older ones.
@@ -129,17 +141,34 @@ async fn restore(catalog: &dyn Catalog, layers: &Layers, owner: CatalogId, epoch
     Ok(Done::Restored(report))
 }
 
-/// The catalog that all marked layers name.
-async fn common_owner(layers: &Layers) -> Result<CatalogId> {
+/// The catalog that all marked layers name, and the first of them.
+async fn common_owner(layers: &Layers) -> Result<(LayerName, CatalogId)> {
     let mut common = None;
     for layer in layers.iter() {
         let Some(found) = layer.owner().await? else { continue };
-        let other = *common.get_or_insert(found);
-        if other != found {
-            return Err(Error::MixedLayers { layer: layer.name.to_string(), found, other });
+        let (_, other) = common.get_or_insert((layer.name.clone(), found));
+        if *other != found {
+            return Err(Error::MixedLayers { layer: layer.name.to_string(), found, other: *other });
         }
     }
     common.ok_or(Error::NoMarker)
+}
+
+/// Refuses to put the layers' catalog in the place of another installation's, whose tables would be gone. One without
+/// tables was founded by mistake over an empty store.
+async fn refuse_foreign(catalog: &dyn Catalog, layer: &LayerName, owner: CatalogId) -> Result<()> {
+    let own = match catalog.standing().await? {
+        Standing::Serving(epochs) if epochs.catalog != owner => epochs.catalog,
+        Standing::Foreign { found } => found,
+        _ => return Ok(()),
+    };
+    // Tables of a catalog that is foreign to a process that knows better cannot be asked for: it is not rebuilt by itself.
+    let has_tables = match catalog.live_tables().await {
+        Ok(tables) => !tables.is_empty(),
+        Err(error) if error.kind().is_transient() => true,
+        Err(error) => return Err(error.into()),
+    };
+    if has_tables { Err(Error::ForeignLayer { layer: layer.to_string(), found: owner, own }) } else { Ok(()) }
 }
 
 #[cfg(test)]

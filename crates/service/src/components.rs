@@ -4,14 +4,36 @@
 //! itself. Opening does not repair: a catalog that has to be rebuilt is recovery's work, which is why layers
 //! can be claimed in a step of their own.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use gigapi_catalog::{Catalog, EmbeddedCatalog, RedisCatalog, RedisOptions};
 use gigapi_model::{CatalogId, Clock, Ids, SystemClock, SystemIds};
-use gigapi_storage::{LayeredStore, Layers, ReadCache};
+use gigapi_storage::{LayerKind, LayeredStore, Layers, OWN_FOLDER, ReadCache};
 
 use crate::settings::{Limits, Settings};
 use crate::{Error, Metrics, Readiness, Result, storage_metrics};
+
+/// What a process has of its own, before it reaches catalog and layers.
+#[derive(Debug, Clone)]
+pub(crate) struct Essentials {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+}
+
+impl Essentials {
+    pub(crate) fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { metrics: Metrics::new(Arc::clone(&clock)), readiness: Readiness::new(), clock, ids }
+    }
+
+    /// With the system's clock and identities.
+    pub(crate) fn of_process() -> Self {
+        Self::new(Arc::new(SystemClock), Arc::new(SystemIds))
+    }
+}
 
 /// The shared handles of a process. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
@@ -35,9 +57,13 @@ pub struct Components {
 impl Components {
     /// From handles that are open already, with metrics and readiness of their own.
     pub fn new(catalog: Arc<dyn Catalog>, layers: Arc<Layers>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        let metrics = Metrics::new(Arc::clone(&clock));
+        Self::over(catalog, layers, Essentials::new(clock, ids))
+    }
+
+    fn over(catalog: Arc<dyn Catalog>, layers: Arc<Layers>, own: Essentials) -> Self {
+        let Essentials { clock, ids, metrics, readiness } = own;
         storage_metrics::register_layers(&metrics, &layers);
-        Self { catalog, layers, cache: None, clock, ids, metrics, readiness: Readiness::new() }
+        Self { catalog, layers, cache: None, clock, ids, metrics, readiness }
     }
 
     /// All layers as one read-only store, for queries.
@@ -59,10 +85,14 @@ impl Components {
 
     /// As [`Self::open`], but leaves the layers' markers as they are, so that recovery can look at them first.
     pub async fn open_unclaimed(settings: &Settings) -> Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        Self::open_with(settings, Essentials::of_process()).await
+    }
+
+    /// As [`Self::open_unclaimed`], for a process that is up already. It may be dropped half-way, and be called again
+    /// if the catalog was not reached.
+    pub(crate) async fn open_with(settings: &Settings, own: Essentials) -> Result<Self> {
         let settings = settings.clone();
-        let (opening_clock, opening_ids) = (Arc::clone(&clock), Arc::clone(&ids));
+        let (opening_clock, opening_ids) = (Arc::clone(&own.clock), Arc::clone(&own.ids));
         let shared: Option<Arc<RedisCatalog>> = match &settings.metadata.redis {
             None => None,
             Some(url) => {
@@ -73,13 +103,14 @@ impl Components {
                     ..RedisOptions::default()
                 };
                 let limits = catalog_limits(&settings.limits);
-                Some(Arc::new(RedisCatalog::open(url.expose(), &options, Arc::clone(&ids), limits).await?))
+                Some(Arc::new(RedisCatalog::open(url.expose(), &options, Arc::clone(&own.ids), limits).await?))
             }
         };
         let cache_settings = settings.mode.reads().then(|| settings.cache.clone());
         let redis = shared.clone();
         // Both make folders and sync them, which may take seconds on a busy disk.
         let opened = tokio::task::spawn_blocking(move || {
+            make_folders(&settings)?;
             let layers = Layers::open(&settings.layers, opening_ids.as_ref())?;
             let catalog = match shared {
                 Some(catalog) => catalog,
@@ -88,7 +119,7 @@ impl Components {
             Ok::<_, Error>((catalog, layers))
         });
         let (catalog, layers) = opened.await.map_err(|error| Error::Interrupted { reason: error.to_string() })??;
-        let mut this = Self::new(catalog, Arc::new(layers), clock, ids);
+        let mut this = Self::over(catalog, Arc::new(layers), own);
         if let Some(settings) = cache_settings.filter(|_| this.layers.any_remote()) {
             this.cache = ReadCache::open(&settings, this.ids.as_ref()).await?;
         }
@@ -126,10 +157,36 @@ fn open_embedded(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) 
     Ok(Arc::new(EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?))
 }
 
-/// Makes a folder and whatever is above it; the error names who may not, and `setting`, which moves the folder.
-pub fn make_folder(folder: &std::path::Path, setting: &'static str) -> Result<()> {
-    let failed = |source| Error::Folder { path: folder.display().to_string(), user: user(), setting, source };
-    std::fs::create_dir_all(folder).map_err(failed)
+/// Makes the folders of this machine that the settings name, before anything relies on one.
+fn make_folders(settings: &Settings) -> Result<()> {
+    if settings.mode.reads() || settings.mode.writes() {
+        make_folder(&settings.root.join(OWN_FOLDER), "GIGAPI_ROOT")?;
+    }
+    for (index, layer) in settings.layers.iter().enumerate() {
+        if layer.kind == LayerKind::Fs {
+            make_folder(&layer.root()?, &format!("GIGAPI_LAYERS_{index}_URL"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder and whatever is above it, and sees whether files can be made in it; the error names who may not, and
+/// `setting`, which moves the folder.
+pub fn make_folder(folder: &Path, setting: &str) -> Result<()> {
+    let failed = |source| Error::Folder {
+        path: folder.display().to_string(),
+        user: user(),
+        setting: setting.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    match tempfile::Builder::new().prefix(".writable-").tempfile_in(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            Err(failed(error))
+        }
+        // Whatever else is wrong, as a disk that is full, is told by whoever writes more than nothing.
+        _ => Ok(()),
+    }
 }
 
 /// The user and group that the process runs as.

@@ -42,7 +42,7 @@ pub enum Error {
         /// The user and group that the process runs as, by number.
         user: String,
         /// The setting that moves the folder.
-        setting: &'static str,
+        setting: String,
         /// What the system said.
         source: std::io::Error,
     },

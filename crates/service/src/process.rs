@@ -1,44 +1,40 @@
 //! A process from its flags to its exit, whichever services it runs.
 //!
-//! The port opens first and answers `/health` and `/ready`, so that an orchestrator can tell a start that takes its
-//! time from one that hangs; a service's own routes are let in when it is up. What a service does is its own business:
-//! here it is routes and a future that ends with the shutdown.
+//! The port opens first, before anything else is reached, and answers `/health` and `/ready`, so that an orchestrator
+//! can tell a start that waits or takes its time from one that hangs; a service's own routes are let in when it is up.
+//! What a service does is its own business: here it is routes and a future that ends with the shutdown.
 
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
 use clap::{Args as _, Command, FromArgMatches as _};
-use gigapi_model::ErrorKind;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tower::Service;
 
-use crate::http::{
-    ConnectionLimit, HEALTH_ENDPOINTS, Health, HttpMetrics, RequestId, RequestIds, ServeOptions, Shell, listen,
-    local_address, serve as serve_http, shell,
-};
+use crate::components::Essentials;
+use crate::http::{listen, local_address};
 use crate::settings::{HttpSettings, Loaded, Mode, Settings};
 use crate::telemetry::{raise_open_files_limit, start_logging};
-use crate::{ApiError, Authenticator, Components, Dialect, Shutdown, Signals};
+use crate::{Block, Components, Shutdown, Signals};
 
 mod args;
+mod door;
 
 pub use args::SettingsArgs;
+use door::Door;
 
 /// Where queries go in the seed's examples; opened beside the default port if it is free.
 const SECOND_QUERY_PORT: u16 = 7972;
 
 /// Descriptors beyond the connections: data files, segments and the catalog.
 const OPEN_FILES_WANTED: u64 = 8_192;
+
+/// What `/ready` says while nothing in particular is waited for.
+const STARTING: &str = "the process is starting";
 
 /// How often a catalog that is away at the start is tried.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,13 +55,11 @@ pub struct Program {
     pub defaults: &'static [(&'static str, &'static str)],
 }
 
-/// What a service runs with.
+/// What a service starts with: it can be asked already, and has reached nothing yet.
 #[derive(Debug)]
 pub struct Host {
     /// What the operator set.
     pub settings: Settings,
-    /// The handles that all services of the process share.
-    pub components: Components,
     /// Open ports, with names for the log.
     pub listeners: Vec<(TcpListener, &'static str)>,
     /// The process's way to stop.
@@ -73,12 +67,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens what services run with; none if the shutdown comes first. Whoever calls this is the process: it handles
-    /// signals and logs as it likes.
+    /// Opens the ports; none if the shutdown has begun. Whoever calls this is the process: it handles signals and logs
+    /// as it likes.
     pub async fn open(settings: Settings, shutdown: &Shutdown) -> Result<Option<Self>, BoxError> {
-        let Some(components) = open_until(&settings, shutdown).await? else { return Ok(None) };
+        if shutdown.has_begun() {
+            return Ok(None);
+        }
         let listeners = listeners(&settings).await?;
-        Ok(Some(Self { settings, components, listeners, shutdown: shutdown.clone() }))
+        Ok(Some(Self { settings, listeners, shutdown: shutdown.clone() }))
     }
 }
 
@@ -149,29 +145,6 @@ pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError
     outcome
 }
 
-/// Opens what the services share. A Redis that is away is waited for until the shutdown: a process that starts during
-/// an outage is there when it ends, and not only when a supervisor tries again.
-async fn open_until(settings: &Settings, shutdown: &Shutdown) -> crate::Result<Option<Components>> {
-    let mut told = String::new();
-    loop {
-        let error = match Components::open_unclaimed(settings).await {
-            Err(crate::Error::Catalog(error)) if settings.metadata.redis.is_some() && error.kind().is_transient() => {
-                error
-            }
-            opened => return opened.map(Some),
-        };
-        let reason = error.to_string();
-        if reason != told {
-            tracing::warn!(reason, "waiting for the catalog");
-            told = reason;
-        }
-        tokio::select! {
-            () = shutdown.begun() => return Ok(None),
-            () = tokio::time::sleep(CATALOG_INTERVAL) => {}
-        }
-    }
-}
-
 /// The port, and a second one where the seed's query examples go if nobody chose a port.
 async fn listeners(settings: &Settings) -> crate::Result<Vec<(TcpListener, &'static str)>> {
     let HttpSettings { host, port, port_given, .. } = &settings.http;
@@ -185,7 +158,8 @@ async fn listeners(settings: &Settings) -> crate::Result<Vec<(TcpListener, &'sta
     Ok(all)
 }
 
-/// Opens the door, starts the services, lets their requests in, and waits for the end of the shutdown.
+/// Opens the door, reaches what the services share, starts them, lets their requests in, and waits for the end of the
+/// shutdown, which may begin at any moment of that.
 ///
 /// `endpoints` are what the services answer, for whoever asks for something else; `ready` is told the first address
 /// once they are up.
@@ -195,18 +169,23 @@ pub async fn serve(
     ready: impl FnOnce(&str, &Settings),
     start: impl AsyncFnOnce(&Settings, &Components, &Shutdown) -> Result<Vec<Part>, BoxError>,
 ) -> Result<(), BoxError> {
-    let Host { settings, components, listeners, shutdown } = host;
-    let starting = components.readiness.block("starting", "the process is starting");
+    let Host { settings, listeners, shutdown } = host;
+    let own = Essentials::of_process();
+    let starting = own.readiness.block("starting", STARTING);
     let address = listeners.first().map(|(listener, _)| local_address(listener)).unwrap_or_default();
-    let door = Door::default();
-    open(listeners, &door, endpoints, &settings, &components, &shutdown);
+    let door = Door::open(listeners, endpoints, &settings, &own, &shutdown);
+    let up = async {
+        let components = reach(&settings, &own, &starting).await?;
+        let parts = start(&settings, &components, &shutdown).await?;
+        Ok::<_, BoxError>((components, parts))
+    };
     let started = tokio::select! {
-        started = start(&settings, &components, &shutdown) => started,
-        () = shutdown.begun() => Ok(Vec::new()),
+        started = up => started.map(Some),
+        () = shutdown.begun() => Ok(None),
     };
     let mut parts: JoinSet<Result<(), BoxError>> = JoinSet::new();
-    let outcome = match started {
-        Ok(started) => {
+    let (outcome, _held) = match started {
+        Ok(Some((components, started))) => {
             let mut routes = Router::new();
             for part in started {
                 routes = routes.merge(part.routes);
@@ -218,38 +197,38 @@ pub async fn serve(
                 tracing::info!(address, "ready");
                 ready(&address, &settings);
             }
-            Ok(())
+            (Ok(()), Some(components))
         }
+        Ok(None) => (Ok(()), None),
         Err(error) => {
             shutdown.begin();
-            Err(error)
+            (Err(error), None)
         }
     };
     outcome.and(wait(parts, shutdown).await)
 }
 
-fn open(
-    listeners: Vec<(TcpListener, &'static str)>,
-    door: &Door,
-    endpoints: &[&'static str],
-    settings: &Settings,
-    components: &Components,
-    shutdown: &Shutdown,
-) {
-    let health = Health::new(components.readiness.clone(), components.metrics.clone(), Arc::clone(&components.clock));
-    let router = health.until(shutdown).router().fallback_service(door.clone());
-    let metrics = HttpMetrics::register(&components.metrics);
-    let wrapping = Shell {
-        ids: RequestIds::new(components.ids.as_ref()),
-        auth: Arc::new(Authenticator::new(&settings.auth)),
-        metrics: metrics.clone(),
-        endpoints: HEALTH_ENDPOINTS.iter().chain(endpoints).copied().collect(),
-    };
-    let app = shell(router, wrapping);
-    let limit = ConnectionLimit::new(settings.http.connections_max);
-    for (listener, name) in listeners {
-        let options = ServeOptions::new(name, &settings.http, limit.clone(), metrics.clone());
-        tokio::spawn(serve_http(listener, app.clone(), options, shutdown));
+/// Opens what the services share. A Redis that is away is waited for: a process that starts during an outage is there
+/// when it ends, and not only when a supervisor tries again.
+async fn reach(settings: &Settings, own: &Essentials, starting: &Block) -> crate::Result<Components> {
+    let mut told = String::new();
+    loop {
+        let error = match Components::open_with(settings, own.clone()).await {
+            Err(crate::Error::Catalog(error)) if settings.metadata.redis.is_some() && error.kind().is_transient() => {
+                error
+            }
+            opened => {
+                starting.update(STARTING);
+                return opened;
+            }
+        };
+        let reason = error.to_string();
+        if reason != told {
+            tracing::warn!(reason, "waiting for the catalog");
+            starting.update(format!("waiting for the catalog: {reason}"));
+            told = reason;
+        }
+        tokio::time::sleep(CATALOG_INTERVAL).await;
     }
 }
 
@@ -271,43 +250,6 @@ async fn wait(mut parts: JoinSet<Result<(), BoxError>>, shutdown: Shutdown) -> R
             }
             _ = &mut leading => return outcome,
         }
-    }
-}
-
-/// Where requests wait for the services: until they are up, every one of them is told to come again.
-#[derive(Clone, Default)]
-struct Door(Arc<OnceLock<Router>>);
-
-impl Door {
-    fn admit(&self, routes: Router) {
-        // Opened once; a second time would be a defect that changes nothing.
-        let _ = self.0.set(routes);
-    }
-}
-
-impl Service<Request> for Door {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        if let Some(routes) = self.0.get() {
-            let answer = routes.clone().call(request);
-            return Box::pin(answer);
-        }
-        let dialect = Dialect::of_path(request.uri().path());
-        let id = request.extensions().get::<RequestId>().cloned();
-        Box::pin(async move {
-            let error = ApiError::new(ErrorKind::Unavailable, "the process is starting; GET /ready says why");
-            Ok(match id {
-                Some(id) => error.response(dialect, &id),
-                None => error.response(dialect, &RequestId::unknown()),
-            })
-        })
     }
 }
 

@@ -76,32 +76,5 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A URL without its user, password and query values; text that is no URL comes back without anything before `@`.
-pub fn scrub_url(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("{REDACTED}@{host}"));
-    };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(authority_end);
-    let authority = match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{REDACTED}@{host}"),
-        None => authority.to_owned(),
-    };
-    format!("{scheme}://{authority}{}", scrub_query(tail))
-}
-
-/// Query values stay only where they are plain switches of ours.
-fn scrub_query(tail: &str) -> String {
-    let Some((path, query)) = tail.split_once('?') else { return tail.to_owned() };
-    let pairs: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((key, _)) if !matches!(key, "secure" | "url-style" | "region") => format!("{key}={REDACTED}"),
-            _ => pair.to_owned(),
-        })
-        .collect();
-    format!("{path}?{}", pairs.join("&"))
-}
-
 #[cfg(test)]
 mod tests;

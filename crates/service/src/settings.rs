@@ -21,7 +21,7 @@ pub use gigapi_storage::{CacheSettings, LayerSettings};
 pub use kinds::{DefaultKey, Durability, LogFormat, Mode, UnknownWord};
 pub use show::{Effective, EffectiveSettings, markdown_table};
 pub use source::{ConfigFile, Origin, Sources};
-pub use table::{Descriptor, LAYER_PARTS, SETTINGS, Shown};
+pub use table::{Absent, Descriptor, LAYER_PARTS, SETTINGS, Shown};
 pub use types::{
     AuthSettings, CompactorSettings, FlightSettings, HttpSettings, Limits, LogSettings, MetadataSettings,
     QuerySettings, Settings, UserCredentials, WriterSettings,

@@ -26,7 +26,7 @@ pub use layers::{
     AwsEnvironment, HiddenText, Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData, RequestCounts,
     S3Credentials, S3Location, S3Settings, S3Timing, Uploaded, UrlStyle,
 };
-pub use local::{DurableLocalStore, SyncCounter};
+pub use local::{DurableLocalStore, ProcessFolder, SyncCounter};
 pub use parquet::{
     ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, MergeSource,
     Origin, Scalar, StoredFacts, encode_file, read_facts,

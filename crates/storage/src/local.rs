@@ -32,7 +32,7 @@ mod temporary;
 mod upload;
 
 use disk::{Disk, Existing};
-pub(crate) use process_folder::ProcessFolder;
+pub use process_folder::ProcessFolder;
 
 /// How this store calls itself in errors.
 const NAME: &str = "DurableLocalStore";

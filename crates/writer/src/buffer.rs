@@ -14,6 +14,7 @@ use gigapi_rows::Part;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::idempotency::{Keys, Stored};
 use crate::wal::{Applied, Apply, Interval};
 
 /// A chunk that reaches this many bytes is followed by a new one: about 1.2 million rows of ten integers.
@@ -367,16 +368,19 @@ fn cut_at(entries: impl Iterator<Item = Entry>, ends: &BTreeSet<u64>, since: Ins
 #[derive(Debug)]
 pub(crate) struct ApplyToBuffer {
     pub(crate) buffer: Arc<Buffer>,
-    pub(crate) keys: Arc<crate::idempotency::Keys>,
+    pub(crate) keys: Arc<Keys>,
     /// Wakes the flusher when a chunk is full.
     pub(crate) flush_now: Arc<Notify>,
 }
 
 impl Apply for ApplyToBuffer {
-    fn apply(&mut self, sequence: u64, applied: Applied) {
+    fn apply(&mut self, sequence: u64, mut applied: Applied) {
         if let Some(record) = &applied.idempotency {
-            self.keys.remember(record.clone());
+            let tables = applied.tables.iter().map(|(table, _)| *table).collect();
+            self.keys.remember(record.clone(), Some(Stored { sequence, tables }));
         }
+        // The key is known from here on.
+        drop(applied.ticket.take());
         if self.buffer.push(sequence, applied) {
             self.flush_now.notify_one();
         }

@@ -7,12 +7,12 @@
 use std::sync::atomic::AtomicU64;
 
 use cpu_time::ThreadTime;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 /// What a core did for rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     /// Line protocol into columns.
     Parse,
@@ -22,6 +22,18 @@ pub(crate) enum Work {
     Sort,
     /// Columns into Parquet.
     Encode,
+}
+
+impl EncodeLabelValue for Work {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        let word = match self {
+            Self::Parse => "parse",
+            Self::Conform => "conform",
+            Self::Sort => "sort",
+            Self::Encode => "encode",
+        };
+        EncodeLabelValue::encode(&word, encoder)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

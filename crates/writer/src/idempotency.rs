@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gigapi_model::{Clock, IdempotencyRecord, Timestamp};
+use gigapi_model::{Clock, IdempotencyRecord, TableId, Timestamp};
 use tokio::sync::Notify;
 
 /// How long a key is known.
@@ -20,9 +20,26 @@ pub const KEY_BYTES_MAX: usize = 64;
 /// A bound on memory: beyond it the oldest keys go early.
 const KEYS_MAX: usize = 1_000_000;
 
+/// Where a request's rows are, as far as this process has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Their sequence in the log.
+    pub(crate) sequence: u64,
+    /// Their tables.
+    pub(crate) tables: Box<[TableId]>,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    pub(crate) record: IdempotencyRecord,
+    /// None where the catalog told of it: its rows are committed.
+    pub(crate) stored: Option<Stored>,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<String, Arc<IdempotencyRecord>>,
+    known: HashMap<String, Arc<Answered>>,
     by_age: VecDeque<(Timestamp, String)>,
     pending: HashSet<String>,
 }
@@ -39,12 +56,13 @@ pub(crate) struct Keys {
 #[derive(Debug)]
 pub(crate) enum Lookup {
     /// The request was answered before.
-    Answered(Arc<IdempotencyRecord>),
+    Answered(Arc<Answered>),
     /// The request is new; the key is taken until the ticket is dropped.
     New(Ticket),
 }
 
-/// The right to answer a key; gives it back when dropped.
+/// The right to answer a key; gives it back when dropped. It goes with the request's rows to whoever makes them durable:
+/// a client that goes away does not take it along.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     keys: Arc<Keys>,
@@ -77,8 +95,8 @@ impl Keys {
             {
                 let mut state = self.lock();
                 self.forget_old(&mut state);
-                if let Some(record) = state.known.get(key) {
-                    return Lookup::Answered(Arc::clone(record));
+                if let Some(answered) = state.known.get(key) {
+                    return Lookup::Answered(Arc::clone(answered));
                 }
                 if state.pending.insert(key.to_owned()) {
                     return Lookup::New(Ticket { keys: Arc::clone(self), key: key.to_owned() });
@@ -88,19 +106,19 @@ impl Keys {
         }
     }
 
-    /// The record is on the disk.
-    pub(crate) fn remember(&self, record: IdempotencyRecord) {
+    /// The record is on the disk, or in the catalog.
+    pub(crate) fn remember(&self, record: IdempotencyRecord, stored: Option<Stored>) {
         let mut state = self.lock();
         self.forget_old(&mut state);
         state.by_age.push_back((record.received_at, record.key.clone()));
-        state.known.insert(record.key.clone(), Arc::new(record));
+        state.known.insert(record.key.clone(), Arc::new(Answered { record, stored }));
     }
 
     /// All that are known.
     pub(crate) fn all(&self) -> Vec<IdempotencyRecord> {
         let mut state = self.lock();
         self.forget_old(&mut state);
-        state.known.values().map(|record| record.as_ref().clone()).collect()
+        state.known.values().map(|answered| answered.record.clone()).collect()
     }
 
     fn forget_old(&self, state: &mut State) {
@@ -109,7 +127,7 @@ impl Keys {
             && (now.since(*at) > KEY_KEPT || state.by_age.len() > KEYS_MAX)
         {
             if let Some((at, key)) = state.by_age.pop_front()
-                && state.known.get(&key).is_some_and(|record| record.received_at == at)
+                && state.known.get(&key).is_some_and(|answered| answered.record.received_at == at)
             {
                 state.known.remove(&key);
             }

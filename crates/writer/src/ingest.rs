@@ -20,7 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::buffer::Buffer;
 use crate::cpu::{CpuSeconds, Work};
-use crate::idempotency::{Keys, Lookup};
+use crate::idempotency::{Keys, Lookup, Ticket};
 use crate::line_protocol::{ParseOptions, Parsed, ParsedTable, Precision, parse};
 use crate::tables::Tables;
 use crate::wal::{Append, Applied, Log, Payload, WriteRecord};
@@ -124,13 +124,25 @@ impl Ingest {
         self.admit()?;
         let Some(key) = request.idempotency_key.clone() else { return self.write_new(request, None).await };
         match self.keys.look_up(&key).await {
-            Lookup::Answered(record) => Outcome::decode(&record.answer),
+            Lookup::Answered(answered) => {
+                // The first answer may have promised less, or have been that the commit was still to come.
+                if self.durability(&request) == Durability::Commit
+                    && let Some(stored) = &answered.stored
+                {
+                    self.until_committed(stored.sequence, &stored.tables).await?;
+                }
+                Outcome::decode(&answered.record.answer)
+            }
             // The ticket is held until the answer is known, so that a repetition waits for it.
-            Lookup::New(_ticket) => self.write_new(request, Some(key)).await,
+            Lookup::New(ticket) => self.write_new(request, Some((key, ticket))).await,
         }
     }
 
-    async fn write_new(&self, request: WriteRequest, key: Option<String>) -> Result<Outcome, WriteError> {
+    fn durability(&self, request: &WriteRequest) -> Durability {
+        request.durability.unwrap_or(self.options.durability)
+    }
+
+    async fn write_new(&self, request: WriteRequest, key: Option<(String, Ticket)>) -> Result<Outcome, WriteError> {
         let received_at = self.clock.now();
         let options = self.parse_options(&request);
         let body = request.body.clone();
@@ -139,6 +151,7 @@ impl Ingest {
         let mut parsed = on_cpu(inline, move || cpu.of(Work::Parse, || parse(&body, &options))).await?;
         let definitions = self.definitions(&request, &mut parsed).await?;
         let body = request.body.clone();
+        let (key, ticket) = key.unzip();
         let answered = key.map(|key| (key, received_at));
         let cpu = self.cpu.clone();
         let conforming = move || cpu.of(Work::Conform, || conform_all(&body, parsed, &definitions, answered));
@@ -146,7 +159,7 @@ impl Ingest {
         if accepted.outcome.is_refused(request.accept_partial) {
             return Ok(accepted.outcome.refused_whole(request.accept_partial));
         }
-        self.store(&request, accepted).await
+        self.store(&request, accepted, ticket).await
     }
 
     fn parse_options(&self, request: &WriteRequest) -> ParseOptions {
@@ -236,12 +249,17 @@ impl Ingest {
     }
 
     /// Puts the rows into the log and waits as long as the durability asks for.
-    async fn store(&self, request: &WriteRequest, accepted: Accepted) -> Result<Outcome, WriteError> {
+    async fn store(
+        &self,
+        request: &WriteRequest,
+        accepted: Accepted,
+        ticket: Option<Ticket>,
+    ) -> Result<Outcome, WriteError> {
         let Accepted { payload, tables, definitions, outcome, idempotency } = accepted;
-        let durability = request.durability.unwrap_or(self.options.durability);
+        let durability = self.durability(request);
         self.admit_tables(&tables)?;
         let ids: Vec<TableId> = tables.iter().map(|(table, _)| *table).collect();
-        let applied = Applied { tables, idempotency };
+        let applied = Applied { tables, idempotency, ticket };
         let (done, told) = match durability {
             Durability::Memory => (None, None),
             Durability::Wal | Durability::Commit => {
@@ -255,20 +273,31 @@ impl Ingest {
         // A full disk gets room when rows are in files and their segments go.
         let sequence = logged.inspect_err(|_| self.flush_now.notify_one())?;
         if durability == Durability::Commit {
-            self.flush_now.notify_one();
-            let committed = self.buffer.until_committed(sequence, &ids);
-            if tokio::time::timeout(COMMIT_WAIT_MAX, committed).await.is_err() {
-                return Err(WriteError::unavailable(
-                    "the rows are in the write-ahead log but were not committed within 30 s; send again with the same Idempotency-Key".to_owned(),
-                ));
-            }
+            self.until_committed(sequence, &ids).await?;
         }
         Ok(outcome)
     }
 
-    /// One table may hold at most three quarters of the buffer, so that a table which cannot commit leaves room for
-    /// the others.
+    /// Asks for a flush and waits until these rows are committed.
+    async fn until_committed(&self, sequence: u64, tables: &[TableId]) -> Result<(), WriteError> {
+        self.flush_now.notify_one();
+        let committed = self.buffer.until_committed(sequence, tables);
+        tokio::time::timeout(COMMIT_WAIT_MAX, committed).await.map_err(|_| {
+            WriteError::unavailable(
+                "the rows are in the write-ahead log but were not committed within 30 s; send again with the same Idempotency-Key".to_owned(),
+            )
+        })
+    }
+
+    /// One table may hold at most three quarters of the buffer and half of the log, so that a table which cannot commit
+    /// leaves room for the others.
     fn admit_tables(&self, tables: &[(TableId, Arc<gigapi_rows::Part>)]) -> Result<(), WriteError> {
+        if tables.iter().any(|(table, _)| self.log.is_lagging(*table)) {
+            return Err(WriteError::busy(format!(
+                "rows of this table cannot be flushed and fill half of GIGAPI_WAL_BYTES_MAX ({} bytes); the server's log says why, send again later",
+                self.options.wal_bytes_max
+            )));
+        }
         let share = self.options.buffer_bytes_max / 4 * 3;
         // Far from the limit no table can be over its share.
         if self.buffer.bytes() < share {
@@ -308,3 +337,6 @@ fn idempotency_record(
 fn encode(idempotency: Option<&IdempotencyRecord>, tables: &[(TableId, Arc<gigapi_rows::Part>)]) -> Vec<u8> {
     WriteRecord::encode(idempotency, tables.iter().map(|(table, part)| (*table, part.as_ref())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ mod publish;
 mod service;
 mod tables;
 pub mod wal;
+#[cfg(test)]
+mod world;
 
 pub use buffer::{Buffer, View, ViewChunk};
 pub use crash::CRASH_POINTS;

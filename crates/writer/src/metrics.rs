@@ -1,6 +1,6 @@
 //! What an operator sees of a writer. Names say what is counted and in which unit.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use crate::cpu::CpuSeconds;
 
 /// Where a flush failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
     /// Before anything was written.
     Prepare,
@@ -20,13 +20,24 @@ pub(crate) enum Stage {
     Commit,
 }
 
+impl EncodeLabelValue for Stage {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        let word = match self {
+            Self::Prepare => "prepare",
+            Self::Upload => "upload",
+            Self::Commit => "commit",
+        };
+        EncodeLabelValue::encode(&word, encoder)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StageLabel {
     pub(crate) stage: Stage,
 }
 
 /// Why a request or a row was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
     /// The client's input.
     Invalid,
@@ -34,6 +45,17 @@ pub(crate) enum Cause {
     Busy,
     /// Log or catalog could not be had.
     Unavailable,
+}
+
+impl EncodeLabelValue for Cause {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        let word = match self {
+            Self::Invalid => "invalid",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+        };
+        EncodeLabelValue::encode(&word, encoder)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +88,7 @@ pub(crate) struct Metrics {
     pub(crate) upload_seconds: Histogram,
     pub(crate) commit_seconds: Histogram,
     pub(crate) flush_failures: Family<StageLabel, Counter>,
+    pub(crate) unnoted: Counter,
     pub(crate) rows_committed: Counter,
     pub(crate) rows_overwritten: Counter,
     pub(crate) rows_dropped: Counter,
@@ -104,6 +127,7 @@ impl Metrics {
             upload_seconds: seconds(),
             commit_seconds: seconds(),
             flush_failures: Family::default(),
+            unnoted: Counter::default(),
             rows_committed: Counter::default(),
             rows_overwritten: Counter::default(),
             rows_dropped: Counter::default(),
@@ -165,6 +189,11 @@ impl Metrics {
         r.register("flush_upload_seconds", "Time to make a flush's files durable", self.upload_seconds.clone());
         r.register("flush_commit_seconds", "Time to commit a flush to the catalog", self.commit_seconds.clone());
         r.register("flush_failures", "Flushes of a table that failed and are tried again", self.flush_failures.clone());
+        r.register(
+            "flush_unnoted",
+            "Flushes of a table that the log could not note before their commit",
+            self.unnoted.clone(),
+        );
         r.register("flush_rows", "Rows in committed files", self.rows_committed.clone());
         r.register(
             "flush_rows_overwritten",

@@ -134,7 +134,7 @@ pub struct Writer {
     pub(crate) metrics: Metrics,
     id: WriterId,
     layers: Arc<Layers>,
-    flusher: Flusher,
+    pub(crate) flusher: Flusher,
     publisher: Publisher,
     interval: Duration,
     fenced: watch::Receiver<bool>,
@@ -150,14 +150,17 @@ impl Writer {
         let starting = components.readiness.block("starting", "the write-ahead log is being replayed");
         let folder = Folder::open(&options.wal, components.ids.as_ref())?;
         let catalog = Arc::clone(&components.catalog);
+        // Asked before the session is opened: should a rebuild come in between, the first flush finds a later epoch and
+        // opens the session anew.
+        let epoch = catalog.epochs().await?.epoch;
         let session = open_session(catalog.as_ref(), &folder, &options).await?;
         let metrics = Metrics::new();
         let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
-        catalog.idempotency_records().await?.into_iter().for_each(|record| keys.remember(record));
+        catalog.idempotency_records().await?.into_iter().for_each(|record| keys.remember(record, None));
         let buffer = Arc::new(Buffer::new(session.watermarks.clone()));
         let disk: Arc<dyn Disk> = Arc::new(LocalDisk::new(options.wal.clone()));
-        let replayed = Replayed::read(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
-        replayed.check_committed(catalog.as_ref(), &session, &options).await?;
+        let mut replayed = Replayed::read(&disk, folder.writer(), &buffer, &keys, &options.wal).await?;
+        replayed.check_committed(catalog.as_ref(), &session, &options, disk.as_ref()).await?;
         let definitions = Definitions::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?;
         definitions.restore(replayed.definitions.values()).await?;
         let damaged = replayed.report_damage(&options, &components.readiness, &metrics);
@@ -168,7 +171,6 @@ impl Writer {
         let log_options = replayed.log_options(folder.writer(), &session, options.settings.wal_bytes_max);
         let log = Log::start(disk, log_options, replayed.replay, status, Box::new(apply))
             .map_err(|error| OpenError::Start(error.to_string()))?;
-        let epoch = catalog.epochs().await?.epoch;
         let tables = Arc::new(Tables::new(Arc::clone(&catalog), definitions, epoch, replayed.definitions));
         let publisher = match &options.place {
             None => Publisher::open(Arc::clone(&catalog), Arc::clone(components.layers.first())).await?,
@@ -295,19 +297,21 @@ async fn open_session(
     folder: &Folder,
     options: &WriterOptions,
 ) -> Result<WriterSession, OpenError> {
-    let had_log = match &options.place {
-        None => !catalog.writers().await?.is_empty(),
-        Some(place) => catalog.writer_at(place).await?.is_some(),
-    };
-    if folder.is_fresh() && had_log && !options.settings.accept_wal_loss {
-        // The identity goes again, so that the next start finds the same.
-        let _ = std::fs::remove_file(options.wal.join("OWNER"));
-        return Err(OpenError::WalLost(options.wal.clone()));
+    if folder.is_fresh() && !options.settings.accept_wal_loss {
+        // One that is known by this very identity was opened by a process that died right afterwards.
+        let known = match &options.place {
+            None => catalog.writers().await?,
+            Some(place) => catalog.writer_at(place).await?.into_iter().collect(),
+        };
+        if !known.is_empty() && !known.contains(&folder.writer()) {
+            return Err(OpenError::WalLost(options.wal.clone()));
+        }
     }
     let session = catalog.open_writer(folder.writer()).await?;
     if let Some(place) = &options.place {
         catalog.place_writer(folder.writer(), place).await?;
     }
+    folder.registered()?;
     Ok(session)
 }
 

@@ -50,12 +50,13 @@ pub async fn part(settings: &Settings, components: &Components, shutdown: &Shutd
                 let reason = format!(
                     "it has rows of table {table} up to {found}, the write-ahead log remembers commits up to {known}"
                 );
-                is_rebuilt = guardian.rebuild(reason).await?;
+                match guardian.rebuild(reason).await {
+                    Ok(done) => is_rebuilt = done,
+                    Err(gigapi_recovery::Error::Catalog(error)) if error.kind().is_transient() => away(&error).await,
+                    Err(error) => return Err(error.into()),
+                }
             }
-            Err(OpenError::Catalog(error)) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(%error, "the catalog went away while the log was being opened; trying again");
-                tokio::time::sleep(OPEN_INTERVAL).await;
-            }
+            Err(OpenError::Catalog(error)) if error.kind() == ErrorKind::Unavailable => away(&error).await,
             opened => break opened?,
         }
     };
@@ -75,18 +76,20 @@ pub async fn part(settings: &Settings, components: &Components, shutdown: &Shutd
     Ok(WriterPart { part: Part { routes, work }, id, buffer })
 }
 
+async fn away(error: &gigapi_catalog::Error) {
+    tracing::warn!(%error, "the catalog went away while the log was being opened; trying again");
+    tokio::time::sleep(OPEN_INTERVAL).await;
+}
+
 async fn open(settings: &Settings, components: &Components) -> Result<Writer, OpenError> {
     let place = match (&settings.metadata.redis, &settings.writer.name) {
         (None, _) => None,
         (Some(_), Some(name)) => Some(name.clone()),
         (Some(_), None) => Some(host_name()?),
     };
-    let options = WriterOptions {
-        wal: settings.root.join(OWN_FOLDER).join("wal"),
-        place,
-        settings: settings.writer.clone(),
-        limits: settings.limits,
-    };
+    let wal = settings.root.join(OWN_FOLDER).join("wal");
+    gigapi_service::make_folder(&wal, "GIGAPI_ROOT").map_err(|error| OpenError::Start(error.to_string()))?;
+    let options = WriterOptions { wal, place, settings: settings.writer.clone(), limits: settings.limits };
     let components = WriterComponents {
         catalog: Arc::clone(&components.catalog),
         layers: Arc::clone(&components.layers),

@@ -5,12 +5,13 @@
 //! later requests pool and share the next one; nothing waits when the log is idle. Parsing, encoding and
 //! sorting happen elsewhere, and replay decides nothing: a record holds rows in the table's own terms.
 
-mod committed;
 mod disk;
 mod folder;
 mod log;
+mod note;
 mod owner;
 mod record;
+mod release;
 mod replay;
 mod segment;
 

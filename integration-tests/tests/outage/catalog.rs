@@ -72,6 +72,23 @@ async fn sum(client: &Client) -> (f64, bool) {
     (sum, answer.header("x-gigapi-stale-seconds").is_some())
 }
 
+/// Questions that all mean the same, to each endpoint. Each answer is 200, with or without the header that it is old.
+async fn sums(client: &Client) -> Vec<(f64, bool)> {
+    let mut sums = vec![sum(client).await];
+    for sql in [
+        "SELECT sum(v) AS v FROM m",
+        "WITH x AS (SELECT v FROM m) SELECT sum(v) AS v FROM x",
+        "SELECT sum(v) AS v FROM iox.M",
+    ] {
+        let body = serde_json::json!({ "db": "db", "q": sql }).to_string();
+        let answer = client.post("/api/v3/query_sql", &[("content-type", "application/json")], body).await.unwrap();
+        assert_eq!(answer.status, 200, "{sql}: {}", answer.body);
+        let sum = answer.json().unwrap()[0]["v"].as_f64().unwrap();
+        sums.push((sum, answer.header("x-gigapi-stale-seconds").is_some()));
+    }
+    sums
+}
+
 /// The keys of all data files.
 async fn data_files(s3: &S3) -> BTreeSet<String> {
     let keys = s3.beside().keys("gigapi").await.unwrap();
@@ -85,7 +102,7 @@ async fn goes_on(wrong: Wrong) {
     let queriers = cluster.clients(Role::Querier);
     assert_eq!(write(&writer, "m v=1i 1", "commit").await, 204);
     for querier in &queriers {
-        assert_eq!(sum(querier).await, (1.0, false));
+        assert_eq!(sums(querier).await, [(1.0, false); 4]);
     }
     let before = data_files(cluster.s3()).await;
 
@@ -97,10 +114,10 @@ async fn goes_on(wrong: Wrong) {
     assert!(refused.header("retry-after").is_some(), "{:?}", refused.headers);
     for querier in &queriers {
         if wrong.can_be_read() {
-            assert_eq!(sum(querier).await, (1.0, false));
+            assert_eq!(sums(querier).await, [(1.0, false); 4]);
         } else {
             // The state is noticed by asking, and the first to ask may wait for the answer that does not come.
-            until("answers that say how old they are", PATIENCE, async || Ok(sum(querier).await == (1.0, true)))
+            until("answers that say how old they are", PATIENCE, async || Ok(sums(querier).await == [(1.0, true); 4]))
                 .await
                 .unwrap();
         }
@@ -114,7 +131,7 @@ async fn goes_on(wrong: Wrong) {
 
     wrong.end(&mut cluster).await;
     for querier in &queriers {
-        let all = async || Ok(sum(querier).await == (3.0, false));
+        let all = async || Ok(sums(querier).await == [(3.0, false); 4]);
         until("all rows, fresh", PATIENCE, all).await.unwrap_or_else(|error| panic!("{error:#}\n{}", cluster.logs()));
     }
     let defined = async || Ok(write(&writer, "new v=1i 1", "commit").await == 204);
@@ -313,16 +330,18 @@ async fn a_process_that_starts_while_redis_is_away_waits_for_it() {
     for member in cluster.members() {
         let process = cluster.process(member);
         process.kill().unwrap();
-        let before = process.options().log().len();
-        let waits = async |process: &integration_tests::Process| {
-            until("a process that waits", PATIENCE, async || {
-                Ok(process.options().log()[before..].contains("waiting for the catalog"))
-            })
-            .await
-            .unwrap();
-        };
         process.spawn().unwrap();
-        waits(process).await;
+        // It can be asked meanwhile, and says what it waits for.
+        let client = process.client();
+        let waits = async || {
+            let ready = client.get("/ready").await;
+            Ok(ready.is_ok_and(|ready| ready.status == 503 && ready.body.contains("waiting for the catalog: ")))
+        };
+        until("a process that waits", PATIENCE, waits).await.unwrap();
+        assert_eq!(client.get("/health").await.unwrap().status, 200);
+        let refused = client.get("/query?db=db&q=SELECT+1").await.unwrap();
+        assert!(refused.status == 503 && refused.header("retry-after").is_some(), "{refused:?}");
+        assert!(process.options().log().contains("waiting for the catalog"));
         // It can be told to stop meanwhile.
         assert!(process.stop().await.unwrap().success());
         process.spawn().unwrap();

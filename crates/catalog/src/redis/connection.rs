@@ -67,27 +67,8 @@ impl Connection {
         let nodes: Vec<&str> = url.split(',').map(str::trim).filter(|node| !node.is_empty()).collect();
         let link = match nodes.as_slice() {
             [] => return Err(Error::Unusable { reason: "its URL is empty; give redis://host:port".to_owned() }),
-            [one] => {
-                let client = Client::open(*one).map_err(|error| unreachable(&error, "its URL"))?;
-                // Without user and password, which the URL may hold.
-                let address = client.get_connection_info().addr().to_string();
-                let config = ConnectionManagerConfig::new()
-                    .set_response_timeout(Some(options.response_timeout))
-                    .set_connection_timeout(Some(options.connection_timeout))
-                    .set_number_of_retries(2);
-                let connected = ConnectionManager::new_with_config(client, config).await;
-                Link::Single(connected.map_err(|error| unreachable(&error, &address))?)
-            }
-            nodes => {
-                let client = ClusterClientBuilder::new(nodes.iter().copied())
-                    .response_timeout(options.response_timeout)
-                    .connection_timeout(options.connection_timeout)
-                    .retries(3)
-                    .build()
-                    .map_err(|error| unreachable(&error, "its URLs"))?;
-                let connected = client.get_async_connection().await;
-                Link::Cluster(connected.map_err(|error| unreachable(&error, "the cluster's nodes"))?)
-            }
+            [one] => Link::Single(single(one, options).await?.0),
+            nodes => Link::Cluster(cluster(nodes, options).await?),
         };
         let connection = Self { link, round_trips: Arc::default() };
         if !options.accept_unsafe {
@@ -192,6 +173,47 @@ fn collect_setting(answer: &redis::Value, name: &str, values: &mut Vec<String>) 
         }
         _ => {}
     }
+}
+
+/// One server, and its address.
+async fn single(url: &str, options: &RedisOptions) -> Result<(ConnectionManager, String)> {
+    let client = Client::open(url).map_err(|error| unreachable(&error, "its URL"))?;
+    // Without user and password, which the URL may hold.
+    let address = client.get_connection_info().addr().to_string();
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(options.response_timeout))
+        .set_connection_timeout(Some(options.connection_timeout))
+        .set_number_of_retries(2);
+    match ConnectionManager::new_with_config(client, config).await {
+        Ok(connection) => Ok((connection, address)),
+        Err(error) => Err(unreachable(&error, &address)),
+    }
+}
+
+async fn cluster(nodes: &[&str], options: &RedisOptions) -> Result<ClusterConnection> {
+    let client = ClusterClientBuilder::new(nodes.iter().copied())
+        .response_timeout(options.response_timeout)
+        .connection_timeout(options.connection_timeout)
+        .retries(3)
+        .build()
+        .map_err(|error| unreachable(&error, "its URLs"))?;
+    let error = match client.get_async_connection().await {
+        Ok(connection) => return Ok(connection),
+        Err(error) => error,
+    };
+    // That says no more than that no node could be used; a node that is asked by itself says why.
+    for node in nodes {
+        if let Err(refused @ Error::Unusable { .. }) = ping(node, options).await {
+            return Err(refused);
+        }
+    }
+    Err(unreachable(&error, "the cluster's nodes"))
+}
+
+async fn ping(node: &str, options: &RedisOptions) -> Result<()> {
+    let (mut connection, address) = single(node, options).await?;
+    let asked: redis::RedisResult<redis::Value> = redis::cmd("PING").query_async(&mut connection).await;
+    asked.map(drop).map_err(|error| unreachable(&error, &address))
 }
 
 /// No connection could be made: because nobody is there yet, or because whoever is there refuses.

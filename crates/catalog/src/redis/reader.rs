@@ -156,6 +156,13 @@ impl Reader for RedisReader {
         Ok(self.names().await?.0.keys().cloned().collect())
     }
 
+    async fn known_databases(&self) -> Result<Vec<DatabaseName>> {
+        match self.catalog.names_stale() {
+            Some((names, _)) => Ok(names.keys().cloned().collect()),
+            None => self.databases().await,
+        }
+    }
+
     async fn tables(&self, database: &DatabaseName) -> Result<Vec<Arc<TableDef>>> {
         let (names, _) = self.names().await?;
         let ids: Vec<TableId> = names.get(database).into_iter().flat_map(|tables| tables.values().copied()).collect();
@@ -169,12 +176,19 @@ impl Reader for RedisReader {
                 None => {
                     let replica = self.catalog.replica(id);
                     let replica = replica.lock().await;
-                    self.is_stale(replica.age());
+                    // Of a table that was never read, nothing is known but its name.
+                    let name_age = || self.catalog.names_stale().map(|(_, age)| age).unwrap_or_default();
+                    self.is_stale(if replica.is_known() { replica.age() } else { name_age() });
                     tables.extend(replica.def.clone());
                 }
             }
         }
         Ok(tables)
+    }
+
+    async fn table_names(&self, database: &DatabaseName) -> Result<Vec<TableName>> {
+        let (names, _) = self.names().await?;
+        Ok(names.get(database).into_iter().flat_map(|tables| tables.keys().cloned()).collect())
     }
 
     /// A name that is known is not asked for again: while its table lives, no other has it, and whether it lives is

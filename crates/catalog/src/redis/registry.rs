@@ -294,9 +294,17 @@ impl RedisCatalog {
             .await;
         match dropped {
             Ok(Some((table, epoch))) => self.free_name(&table.database, &table.name, id, epoch).await,
-            Ok(None) | Err(Error::Dropped { .. }) => Ok(()),
+            Ok(None) | Err(Error::Dropped { .. }) => self.free_name_of(id).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Frees the name of a table that was dropped before, where whoever dropped it did not come to it.
+    async fn free_name_of(&self, id: TableId) -> Result<()> {
+        let named = self.names().await?.into_iter().find(|(_, of)| *of == id);
+        let Some(((database, table), _)) = named else { return Ok(()) };
+        let epoch = self.attend().await?.epoch;
+        self.free_name(&database, &table, id, epoch).await
     }
 
     async fn free_name(&self, database: &DatabaseName, table: &TableName, id: TableId, epoch: u64) -> Result<()> {

@@ -23,6 +23,7 @@ for i = 3, #ARGV do
   used[i - 2] = known > 0 and 1 or 0
 end
 if ARGV[1] == epoch and ARGV[2] == rev then return {time, epoch, rev, used} end
+if head[4] == 'recovering' then return {time, epoch, rev, used, head[3], head[4], '', '', 'whole', {}} end
 local kind, entries = 'whole', nil
 if ARGV[1] == epoch and ARGV[2] ~= '' then
   local from = string.match(ARGV[2], '^%d+')
@@ -89,6 +90,14 @@ end
 return 'done'
 ";
 
+/// Removes a table, unless a later rebuild has made it. `ARGV`: the epoch of the rebuild that removes.
+pub(super) const REMOVE: &str = r"
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch and tonumber(epoch) > tonumber(ARGV[1]) then return 'superseded' end
+for i = 1, #KEYS do redis.call('UNLINK', KEYS[i]) end
+return 'done'
+";
+
 /// Opens a restored table, once the registry has the epoch. `ARGV`: that epoch.
 pub(super) const SETTLE: &str = r"
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'state')
@@ -147,9 +156,11 @@ redis.call('HINCRBY', KEYS[4], ARGV[3], 1)
 return {redis.call('HGET', KEYS[4], ARGV[3]), known}
 ";
 
-/// Tells all processes that the catalog is not what one of them knew. `ARGV`: the epoch of which that is said, why.
+/// Tells all processes that the catalog is not what one of them knew. `ARGV`: the epoch of which that is said, why. A
+/// catalog that is back at an earlier epoch is meant too, a later one is not.
 pub(super) const SUSPECT: &str = r"
-if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then redis.call('HSETNX', KEYS[1], 'suspect', ARGV[2]) end
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch and tonumber(epoch) <= tonumber(ARGV[1]) then redis.call('HSETNX', KEYS[1], 'suspect', ARGV[2]) end
 return 'done'
 ";
 

@@ -34,8 +34,26 @@ pub(super) struct Seen {
     names_rev: u64,
     /// When what is here was asked for last.
     at: Option<Instant>,
-    /// The epoch in which a loss was noticed, and how.
-    lost: Option<(u64, String)>,
+    lost: Option<Loss>,
+}
+
+/// That the catalog is not what it was.
+#[derive(Debug, Clone)]
+struct Loss {
+    /// The epoch in which that was noticed.
+    epoch: u64,
+    /// How.
+    reason: String,
+    /// Whether the registry has it, for all others to see.
+    is_told: bool,
+}
+
+/// What was known when a question was sent. Answers are not judged in the order in which the server gave them: one
+/// that says less than this is a loss, one that says less than what is known by now is merely late.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    known: Option<Epochs>,
+    rev: u64,
 }
 
 /// The registry's head as the server answers it.
@@ -71,43 +89,70 @@ impl Meta {
 }
 
 impl Seen {
-    /// What the server's answer means beside what is known. Takes in what is newer.
-    fn judge(&mut self, meta: &Meta) -> std::result::Result<Epochs, Verdict> {
+    fn mark(&self) -> Mark {
+        Mark { known: self.known, rev: self.rev }
+    }
+
+    /// What the server's answer means beside what was known when it was asked. Takes in what is newer.
+    fn judge(&mut self, mark: Mark, meta: &Meta) -> std::result::Result<Epochs, Verdict> {
         if let Some((epoch, heard)) = meta.rebuilding {
             return Err(Verdict::Rebuilding(epoch, heard));
         }
         let lost = |reason: &str| Err(Verdict::Lost(reason.to_owned()));
-        let Some(found) = meta.epochs else {
-            return match self.known {
-                Some(_) => lost("Redis was emptied"),
-                None => Err(Verdict::Unfounded),
-            };
+        let found = match (meta.epochs, mark.known, self.known) {
+            (Some(found), ..) => found,
+            (None, Some(_), _) => return lost("Redis was emptied"),
+            // Asked before the catalog was founded.
+            (None, None, Some(known)) => known,
+            (None, None, None) => return Err(Verdict::Unfounded),
         };
-        if let Some(known) = self.known {
-            if found.epoch <= known.epoch && found.catalog != known.catalog {
-                return Err(Verdict::Foreign(found.catalog));
-            }
+        if self.known.is_some_and(|known| found.epoch <= known.epoch && found.catalog != known.catalog) {
+            return Err(Verdict::Foreign(found.catalog));
+        }
+        if let (Some(known), true) = (mark.known, meta.epochs.is_some()) {
             if found.epoch < known.epoch {
                 return lost(&format!("Redis is back at epoch {}, epoch {} was seen", found.epoch, known.epoch));
             }
-            if found.epoch == known.epoch && meta.rev < self.rev {
+            if found.epoch == known.epoch && meta.rev < mark.rev {
                 return lost("Redis was rolled back: tables that it had are missing in it");
             }
         }
-        if let Some(reason) = &meta.suspect {
+        let late = self.known.filter(|known| (found.epoch, meta.rev) < (known.epoch, self.rev));
+        let current = late.unwrap_or(found);
+        if let Some(reason) = meta.suspect.as_ref().filter(|_| found.epoch == current.epoch) {
             return Err(Verdict::Lost(reason.clone()));
         }
-        if let Some((epoch, reason)) = &self.lost {
-            if found.epoch <= *epoch {
-                return Err(Verdict::Lost(reason.clone()));
+        if let Some(loss) = &self.lost {
+            if current.epoch <= loss.epoch {
+                return Err(Verdict::Lost(loss.reason.clone()));
             }
             self.lost = None;
+        }
+        if late.is_some() {
+            return Ok(current);
         }
         if self.known.is_none_or(|known| known.epoch != found.epoch) {
             self.names = None;
         }
         (self.known, self.rev) = (Some(found), meta.rev);
         Ok(found)
+    }
+
+    /// Takes in that the catalog is lost; tells the epoch of which others have to be told, and whether that is news.
+    fn lose(&mut self, reason: &str) -> Option<(u64, bool)> {
+        let epoch = self.known.map_or(0, |known| known.epoch);
+        match &self.lost {
+            Some(loss) if loss.epoch >= epoch => (!loss.is_told).then_some((loss.epoch, false)),
+            _ => {
+                self.lost = Some(Loss { epoch, reason: reason.to_owned(), is_told: false });
+                Some((epoch, true))
+            }
+        }
+    }
+
+    /// The registry has it.
+    fn told(&mut self, epoch: u64) {
+        self.lost.iter_mut().filter(|loss| loss.epoch == epoch).for_each(|loss| loss.is_told = true);
     }
 }
 
@@ -134,6 +179,18 @@ impl From<Verdict> for Error {
 }
 
 impl RedisCatalog {
+    /// Asks for the registry's head, and judges the answer.
+    async fn ask(&self) -> Result<std::result::Result<Epochs, Verdict>> {
+        let (asked, mark) = (Instant::now(), self.0.seen.lock().mark());
+        let meta = self.meta().await?;
+        let mut seen = self.0.seen.lock();
+        let verdict = seen.judge(mark, &meta);
+        if verdict.is_ok() {
+            seen.at = seen.at.max(Some(asked));
+        }
+        Ok(verdict)
+    }
+
     async fn meta(&self) -> Result<Meta> {
         let mut command = redis::cmd("HMGET");
         let fields = ["catalog", "epoch", "since", "rev", "rebuilding", "heard", "suspect"];
@@ -143,17 +200,7 @@ impl RedisCatalog {
 
     /// Asks who the catalog is; an error unless it serves.
     pub(super) async fn attend(&self) -> Result<Epochs> {
-        let asked = Instant::now();
-        let meta = self.meta().await?;
-        let verdict = {
-            let mut seen = self.0.seen.lock();
-            let verdict = seen.judge(&meta);
-            if verdict.is_ok() {
-                seen.at = Some(asked);
-            }
-            verdict
-        };
-        match verdict {
+        match self.ask().await? {
             Ok(epochs) => Ok(epochs),
             Err(Verdict::Lost(reason)) => Err(self.lost(reason).await),
             Err(verdict) => Err(verdict.into()),
@@ -173,9 +220,7 @@ impl RedisCatalog {
     }
 
     pub(super) async fn read_standing(&self) -> Result<Standing> {
-        let meta = self.meta().await?;
-        let verdict = self.0.seen.lock().judge(&meta);
-        Ok(match verdict {
+        Ok(match self.ask().await? {
             Ok(epochs) => Standing::Serving(epochs),
             Err(Verdict::Unfounded) => Standing::Unfounded,
             Err(Verdict::Foreign(found)) => Standing::Foreign { found },
@@ -189,22 +234,19 @@ impl RedisCatalog {
         })
     }
 
-    /// Notes that the catalog is not what it was, tells the others, and answers the error that says so.
+    /// Notes that the catalog is not what it was, tells the others until they can know, and answers the error that says
+    /// so.
     pub(super) async fn lost(&self, reason: String) -> Error {
-        let epoch = {
-            let mut seen = self.0.seen.lock();
-            let epoch = seen.known.map_or(0, |known| known.epoch);
-            if seen.lost.as_ref().is_some_and(|(of, _)| *of >= epoch) {
-                return Error::Recovering { reason };
-            }
-            seen.lost = Some((epoch, reason.clone()));
-            epoch
-        };
-        tracing::error!(reason, "the catalog is not what it was; nothing is changed until it is rebuilt");
+        let Some((epoch, is_news)) = self.0.seen.lock().lose(&reason) else { return Error::Recovering { reason } };
+        if is_news {
+            tracing::error!(reason, "the catalog is not what it was; nothing is changed until it is rebuilt");
+        }
         let arguments = vec![epoch.to_string().into_bytes(), reason.clone().into_bytes()];
         let told: Result<String> = self.registry(&self.0.scripts.suspect, arguments).await;
-        if let Err(error) = told {
-            tracing::warn!(%error, "the other processes could not be told");
+        match told {
+            Ok(_) => self.0.seen.lock().told(epoch),
+            Err(error) if is_news => tracing::warn!(%error, "the other processes could not be told, trying again"),
+            Err(_) => {}
         }
         Error::Recovering { reason }
     }

@@ -131,7 +131,7 @@ impl RedisCatalog {
         let opened: Vec<_> = opened.collect();
         futures::stream::iter(opened).buffer_unordered(TABLES_AT_ONCE).try_collect::<()>().await?;
         for table in gone {
-            self.remove(table).await?;
+            self.remove(table, restore.epoch).await?;
         }
         self.0.replicas.lock().clear();
         Ok(())
@@ -143,15 +143,16 @@ impl RedisCatalog {
         Ok(())
     }
 
-    async fn remove(&self, table: TableId) -> Result<()> {
-        let mut command = redis::cmd("UNLINK");
-        command.arg(&self.keys(table).all());
-        self.0.connection.run::<usize>(&command).await.map(drop)
+    /// Removes a table that no later rebuild has made.
+    async fn remove(&self, table: TableId, epoch: u64) -> Result<()> {
+        let (keys, arguments) = (self.keys(table), [epoch.to_string().into_bytes()]);
+        let answer: String = self.0.connection.script(&self.0.scripts.remove, &keys.all(), &arguments).await?;
+        if answer == "done" { Ok(()) } else { Err(Error::Superseded { epoch }) }
     }
 
     /// Writes one table anew: an earlier attempt may have left part of it.
-    async fn restore_table(&self, export: &TableExport, epoch: u64) -> Result<()> {
-        self.remove(export.table.id).await?;
+    pub(super) async fn restore_table(&self, export: &TableExport, epoch: u64) -> Result<()> {
+        self.remove(export.table.id, epoch).await?;
         let mut ledger = Ledger::new(judge::first_token(epoch));
         for (writer, watermark) in &export.watermarks {
             let entry = ledger.writers.entry(*writer).or_default();

@@ -195,7 +195,7 @@ impl RedisCatalog {
     /// Brings the replica up to the server; an error if there is no such table.
     pub(super) async fn refresh(&self, table: TableId, replica: &mut Replica, files: &[FileId]) -> Result<Look> {
         let keys = self.keys(table);
-        let mut is_settled = false;
+        let mut settled = None;
         loop {
             let mut arguments = vec![replica.epoch.to_string().into_bytes(), replica.rev.clone().into_bytes()];
             arguments.extend(files.iter().map(|file| file.uuid().as_bytes().to_vec()));
@@ -210,10 +210,11 @@ impl RedisCatalog {
                     return Err(self.lost(reason).await);
                 }
                 Finding::Absent => return Err(self.absent(table, replica).await),
-                Finding::Recovering(epoch) if !is_settled => self.settle(table, epoch).await?,
-                Finding::Recovering(epoch) => return Err(judge::rebuilding(epoch)),
+                Finding::Recovering(epoch) => match settled {
+                    None => settled = Some(self.settle(table, epoch).await?),
+                    Some(serving) => return Err(self.unsettled(table, epoch, serving).await),
+                },
             }
-            is_settled = true;
         }
     }
 
@@ -239,14 +240,29 @@ impl RedisCatalog {
         }
     }
 
-    /// Opens a table that whoever restored it did not come to open; an error while the rebuild goes on.
-    async fn settle(&self, table: TableId, epoch: u64) -> Result<()> {
-        if self.attend().await?.epoch != epoch {
-            return Err(judge::rebuilding(epoch));
+    /// Opens a table that whoever restored it did not come to open, if the catalog serves under its epoch; answers the
+    /// epoch under which it serves.
+    async fn settle(&self, table: TableId, epoch: u64) -> Result<u64> {
+        let serving = self.attend().await?.epoch;
+        if serving == epoch {
+            let arguments = [epoch.to_string().into_bytes()];
+            let keys = self.keys(table);
+            let _: String = self.0.connection.script(&self.0.scripts.settle, &keys.all(), &arguments).await?;
         }
-        let arguments = [epoch.to_string().into_bytes()];
-        let _: String = self.0.connection.script(&self.0.scripts.settle, &self.keys(table).all(), &arguments).await?;
-        Ok(())
+        Ok(serving)
+    }
+
+    /// Why a table is closed although the catalog was seen to serve before.
+    async fn unsettled(&self, table: TableId, epoch: u64, serving: u64) -> Error {
+        if serving <= epoch {
+            return judge::rebuilding(epoch);
+        }
+        // A rebuild that was superseded left it behind, and the one that superseded it did not write it.
+        match self.was_dropped(table).await {
+            Ok(true) => Error::Dropped { table },
+            Ok(false) => self.lost(format!("table {table} was left behind by a rebuild under epoch {epoch}")).await,
+            Err(error) => error,
+        }
     }
 
     /// Writes if the table is at this revision (empty: if there is none); answers the next one and what moved if it was.
@@ -273,7 +289,7 @@ impl RedisCatalog {
 
     /// The table without its files; none if it was never made.
     pub(super) async fn read_head(&self, table: TableId) -> Result<Option<Head>> {
-        let mut is_settled = false;
+        let mut settled = None;
         loop {
             let mut command = redis::cmd("HMGET");
             command.arg(self.keys(table).head).arg(&["epoch", "rev", "version", "state", "def", "ledger"]);
@@ -285,11 +301,10 @@ impl RedisCatalog {
             }
             let (epoch, state) = (convert(epoch)?, State::parse(&convert::<String>(state)?)?);
             match state {
-                State::Recovering if is_settled => return Err(judge::rebuilding(epoch)),
-                State::Recovering => {
-                    self.settle(table, epoch).await?;
-                    is_settled = true;
-                }
+                State::Recovering => match settled {
+                    None => settled = Some(self.settle(table, epoch).await?),
+                    Some(serving) => return Err(self.unsettled(table, epoch, serving).await),
+                },
                 State::Live | State::Dropped => {
                     let is_live = state == State::Live;
                     let def = if is_live { Some(Arc::new(definition(&convert::<Vec<u8>>(def)?)?)) } else { None };

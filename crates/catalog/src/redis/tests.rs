@@ -1,6 +1,7 @@
 //! Against a real server: what the shared suite does not ask.
 
 mod loss;
+mod names;
 pub(crate) mod server;
 mod trips;
 
@@ -67,6 +68,28 @@ async fn a_name_whose_maker_died_is_made_by_the_next_one() {
     let made = catalog.define(definition.clone()).await.unwrap();
     assert_eq!(made.id, id);
     assert_eq!(catalog.define(definition).await.unwrap().id, id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_refuses_is_told_from_one_that_is_away() {
+    let cluster = TestCluster::start();
+    let open = async |url: String| {
+        let options =
+            RedisOptions { connection_timeout: std::time::Duration::from_millis(500), ..RedisOptions::default() };
+        RedisCatalog::open(&url, &options, Arc::new(SystemIds), Limits::default()).await
+    };
+    cluster.require("right");
+    let with = |credentials: &str| cluster.url().replace("redis://", &format!("redis://{credentials}@"));
+    for wrong in [cluster.url(), with(":wrong")] {
+        let refused = open(wrong).await.unwrap_err();
+        assert!(matches!(&refused, Error::Unusable { reason } if reason.contains("user or password")), "{refused}");
+        assert!(!refused.to_string().contains("wrong@"), "{refused}");
+    }
+    assert!(open(with(":right")).await.is_ok());
+    let url = with(":right");
+    drop(cluster);
+    let away = open(url).await.unwrap_err();
+    assert!(matches!(away, Error::Unavailable { .. }), "{away}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,19 +16,22 @@ use super::Query;
 use super::quoted_name as quoted;
 use crate::{Error, Result};
 
+mod own_queries;
 mod rewrite;
 mod virtual_columns;
 
+use own_queries::OwnQueries;
 pub(crate) use rewrite::unify;
 pub(crate) use virtual_columns::Virtual;
 
 /// What a statement names, before anything is looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
-    /// Tables as they were written, in parts; each once.
+    /// Tables as they were written, in parts; each once. Where a name means a query of the statement, it is none.
     pub(crate) tables: Vec<Vec<String>>,
     /// Names that the statement itself gives to queries.
     pub(crate) ctes: BTreeSet<String>,
+    own_queries: OwnQueries,
     /// Names that the statement itself gives to columns and tables.
     aliases: BTreeSet<String>,
     /// Columns that the statement names, in lower case.
@@ -44,7 +47,7 @@ impl Scope {
         Ok(scope)
     }
 
-    /// Whether that table is one of the statement's own queries.
+    /// Whether one of the statement's own queries has that name, if only elsewhere in it.
     pub(crate) fn is_cte(&self, table: &[String]) -> bool {
         matches!(table, [name] if self.ctes.iter().any(|cte| cte.eq_ignore_ascii_case(name)))
     }
@@ -78,6 +81,12 @@ impl Visitor for Scope {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.cte(cte);
         }
+        self.own_queries.enter(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &SqlQuery) -> ControlFlow<Error> {
+        self.own_queries.leave();
         ControlFlow::Continue(())
     }
 
@@ -95,6 +104,7 @@ impl Visitor for Scope {
             TableFactor::Table { name, alias, args, .. } => {
                 if args.is_none()
                     && let Some(parts) = parts(name)
+                    && !self.own_queries.mean(&parts)
                     && !self.tables.contains(&parts)
                 {
                     self.tables.push(parts);

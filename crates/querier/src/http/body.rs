@@ -1,7 +1,8 @@
 //! Answers as bodies that stream.
 //!
 //! Encoding and compressing run beside the query, not on the threads that serve connections. A body that is
-//! dropped ends both; a query that fails breaks its body off.
+//! dropped ends both; a query that fails breaks its body off. In HTTP/1.0 a body that is broken off looks like one that
+//! has ended, so there an answer is sent once it is whole, with its length.
 
 use std::io;
 
@@ -9,9 +10,10 @@ use async_compression::Level;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
-use futures::StreamExt;
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
 use gigapi_service::ApiError;
+use http::Version;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -24,6 +26,9 @@ const PIECES_AHEAD: usize = 2;
 
 /// A piece is sent once it has this many bytes.
 const PIECE_BYTES_MIN: usize = 64 * 1024;
+
+/// A longer answer is not kept back until it is whole.
+const WHOLE_BYTES_MAX: usize = 16 << 20;
 
 /// On answers from a view of the tables that could not be brought up to date: how many seconds old it is.
 const STALE_SECONDS: HeaderName = HeaderName::from_static("x-gigapi-stale-seconds");
@@ -116,30 +121,29 @@ impl Sink {
     }
 }
 
+/// How an answer is sent.
+pub(super) struct Sending {
+    pub(super) format: Format,
+    pub(super) time_as_integer: bool,
+    pub(super) compression: Compression,
+    /// The version of HTTP that the client speaks.
+    pub(super) version: Version,
+}
+
 /// The answer as a response. Its query runs on until the last byte is taken or the body is dropped.
-pub(super) fn respond(
-    querier: &Querier,
-    rows: Answer,
-    format: Format,
-    time_as_integer: bool,
-    compression: Compression,
-) -> Result<Response, ApiError> {
+pub(super) async fn respond(querier: &Querier, rows: Answer, sending: Sending) -> Result<Response, ApiError> {
+    let Sending { format, time_as_integer, compression, version } = sending;
     let encoder = format
         .encoder(rows.schema(), time_as_integer)
         .map_err(|error| ApiError::invalid(format!("the answer cannot be written in that format: {error}")))?;
     let stale = rows.stale();
     let (pieces_tx, pieces_rx) = mpsc::channel(PIECES_AHEAD);
     querier.runtime().spawn(encode(rows, encoder, Sink::new(compression), pieces_tx));
-    let pieces = futures::stream::unfold(Some(pieces_rx), |open| async move {
-        let mut pieces = open?;
-        match pieces.recv().await {
-            Some(Ok(Some(piece))) => Some((Ok(piece), Some(pieces))),
-            Some(Ok(None)) => None,
-            Some(Err(error)) => Some((Err(error), None)),
-            None => Some((Err(io::Error::other("the answer was cut off")), None)),
-        }
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let body = match version {
+        Version::HTTP_09 | Version::HTTP_10 => Body::from(whole(pieces_rx).await?),
+        _ => Body::from_stream(streamed(pieces_rx)),
+    };
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     if let Some(age) = stale {
@@ -152,8 +156,46 @@ pub(super) fn respond(
     Ok(response)
 }
 
+fn streamed(pieces: Receiver) -> impl Stream<Item = io::Result<Bytes>> {
+    futures::stream::unfold(Some(pieces), |open| async move {
+        let mut pieces = open?;
+        match pieces.recv().await {
+            Some(Ok(Some(piece))) => Some((Ok(piece), Some(pieces))),
+            Some(Ok(None)) => None,
+            Some(Err(error)) => {
+                tracing::warn!(%error, detail = error.detail(), "an answer was broken off");
+                Some((Err(io::Error::other(error.to_string())), None))
+            }
+            None => Some((Err(io::Error::other(CUT_OFF)), None)),
+        }
+    })
+}
+
+async fn whole(mut pieces: Receiver) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    loop {
+        match pieces.recv().await {
+            Some(Ok(Some(piece))) if body.len() + piece.len() <= WHOLE_BYTES_MAX => body.extend_from_slice(&piece),
+            Some(Ok(Some(_))) => {
+                return Err(ApiError::invalid(format!(
+                    "the answer is longer than {} MiB, the limit of HTTP/1.0: ask with HTTP/1.1, or narrow it with LIMIT",
+                    WHOLE_BYTES_MAX >> 20
+                )));
+            }
+            Some(Ok(None)) => return Ok(body.freeze()),
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(Error::internal(CUT_OFF).into()),
+        }
+    }
+}
+
+/// Of pieces that end without saying so.
+const CUT_OFF: &str = "the answer was cut off";
+
 /// A piece of the body; `None` announces the end.
-type Pieces = mpsc::Sender<io::Result<Option<Bytes>>>;
+type Piece = Result<Option<Bytes>, Error>;
+type Pieces = mpsc::Sender<Piece>;
+type Receiver = mpsc::Receiver<Piece>;
 
 async fn encode(rows: Answer, encoder: Box<dyn Encoder>, sink: Sink, pieces: Pieces) {
     // The query has to end with its body even while it computes and sends nothing.
@@ -162,15 +204,8 @@ async fn encode(rows: Answer, encoder: Box<dyn Encoder>, sink: Sink, pieces: Pie
         result = work => result,
         () = pieces.closed() => return,
     };
-    let last = match result {
-        Ok(()) => Ok(None),
-        Err(error) => {
-            tracing::warn!(%error, detail = error.detail(), "an answer was broken off");
-            Err(io::Error::other(error.to_string()))
-        }
-    };
     // A body that was dropped takes no end.
-    let _ = pieces.send(last).await;
+    let _ = pieces.send(result.map(|()| None)).await;
 }
 
 async fn pump(mut rows: Answer, mut encoder: Box<dyn Encoder>, mut sink: Sink, pieces: &Pieces) -> Result<(), Error> {
@@ -195,7 +230,7 @@ async fn pump(mut rows: Answer, mut encoder: Box<dyn Encoder>, mut sink: Sink, p
     Ok(())
 }
 
-async fn send(pieces: &Pieces, piece: Vec<u8>) -> Result<(), mpsc::error::SendError<io::Result<Option<Bytes>>>> {
+async fn send(pieces: &Pieces, piece: Vec<u8>) -> Result<(), mpsc::error::SendError<Piece>> {
     match piece.is_empty() {
         true => Ok(()),
         false => pieces.send(Ok(Some(Bytes::from(piece)))).await,

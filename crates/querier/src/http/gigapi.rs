@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::{Asked, answered, body};
 use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
+use crate::querier::Presence;
 use crate::{Habits, Querier, QueryRequest};
 
 /// The database that the original reads when a request names none.
@@ -37,17 +38,16 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         habits: Habits::DuckDb,
         parameters: None,
     };
-    let time_as_integer = asked.time_as_integer()?;
+    let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;
-    body::respond(querier, rows, format, time_as_integer, asked.encoding)
+    body::respond(querier, rows, sending).await
 }
 
 async fn database(querier: &Querier, named: Option<&str>) -> Result<String, ApiError> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
-    let known = querier.catalog().databases().await.map_err(crate::Error::from)?;
-    let default = known.iter().any(|database| database.as_str() == DATABASE_DEFAULT);
+    let default = querier.has_database(|known| known == DATABASE_DEFAULT).await? == Presence::There;
     Ok(if default { DATABASE_DEFAULT } else { DATABASE_FALLBACK }.to_owned())
 }
 

@@ -214,3 +214,46 @@ async fn too_many_queries_are_503_with_a_pause() {
     assert!(response.headers().contains_key(http::header::RETRY_AFTER));
     drop(running);
 }
+
+/// A query that fails after its first rows, and one that does not end.
+const FAILS_LATE: &str = r#"{"query": "SELECT 1 / (200000 - value) AS x FROM generate_series(1, 300000)"}"#;
+const ENDLESS: &str = r#"{"query": "SELECT value FROM generate_series(1, 1000000000000)"}"#;
+
+async fn send_old(querier: &Querier, body: &str) -> (Told, Option<String>) {
+    let mut request = post("/query", body);
+    *request.version_mut() = http::Version::HTTP_10;
+    let response = routes(querier.clone()).oneshot(request).await.unwrap();
+    let size = axum::body::HttpBody::size_hint(response.body()).exact();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned());
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(size, Some(bytes.len() as u64), "a length is stated");
+    let body = String::from_utf8(bytes.to_vec()).unwrap();
+    (Told { status, content_type: text(CONTENT_TYPE).unwrap_or_default(), body }, text(http::header::VARY))
+}
+
+#[tokio::test]
+async fn an_answer_in_the_older_http_is_whole_and_states_its_length() {
+    let querier = world().await.querier();
+    let (told, vary) = send_old(&querier, r#"{"query": "SELECT value FROM generate_series(1, 100000)"}"#).await;
+    assert_eq!((told.status, told.content_type.as_str()), (StatusCode::OK, "application/json"));
+    assert!(told.body.ends_with("{\"value\":\"100000\"}]}\n") && vary.is_some());
+    let (told, _) = send_old(&querier, FAILS_LATE).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST, "{}", told.body);
+    assert!(told.body.contains("zero"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn an_answer_too_long_for_the_older_http_is_refused_and_its_query_ends() {
+    let options = QueryOptions {
+        concurrency_max: NonZeroUsize::MIN,
+        queue_wait: Duration::from_secs(30),
+        ..QueryOptions::default()
+    };
+    let querier = world().await.querier_with(options, None);
+    let (told, _) = send_old(&querier, ENDLESS).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST);
+    assert!(told.body.contains("HTTP/1.1") && told.body.contains("LIMIT"), "{}", told.body);
+    let told = send(&querier, post("/query", r#"{"query": "SELECT 1"}"#)).await;
+    assert_eq!(told.status, StatusCode::OK);
+}

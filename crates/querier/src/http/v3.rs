@@ -9,6 +9,7 @@ use gigapi_service::{ApiError, Dialect};
 
 use super::{Asked, Payload, answered, body};
 use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
+use crate::querier::Presence;
 use crate::{Habits, Querier, QueryRequest};
 
 pub(super) async fn query_sql(State(querier): State<Querier>, id: RequestId, request: Request) -> Response {
@@ -24,14 +25,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         return Err(ApiError::invalid("the parameter q is missing; it holds the statement"));
     }
     let format = format(asked.text("format"), asked.accept.as_deref())?;
-    let known = querier.catalog().databases().await.map_err(crate::Error::from)?;
-    let exists = known.iter().any(|known| known.as_str().eq_ignore_ascii_case(database));
-    if DatabaseName::new(database).is_err() || !exists {
-        return Err(ApiError::new(
-            ErrorKind::NotFound,
-            format!("database {database:?} does not exist; write to it first"),
-        ));
-    }
+    exists(querier, database).await?;
     let request = QueryRequest {
         sql: asked.text("q").unwrap_or_default().to_owned(),
         database: database.to_owned(),
@@ -39,9 +33,25 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         habits: Habits::Engine,
         parameters: parameters(&asked)?,
     };
-    let time_as_integer = asked.time_as_integer()?;
+    let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;
-    body::respond(querier, rows, format, time_as_integer, asked.encoding)
+    body::respond(querier, rows, sending).await
+}
+
+async fn exists(querier: &Querier, database: &str) -> Result<(), ApiError> {
+    let missing =
+        || Err(ApiError::new(ErrorKind::NotFound, format!("database {database:?} does not exist; write to it first")));
+    if DatabaseName::new(database).is_err() {
+        return missing();
+    }
+    match querier.has_database(|known| known.eq_ignore_ascii_case(database)).await? {
+        Presence::There => Ok(()),
+        Presence::Missing => missing(),
+        Presence::Unheard => Err(ApiError::new(
+            ErrorKind::Unavailable,
+            format!("database {database:?} is not known here, and the catalog cannot be asked for it; retry"),
+        )),
+    }
 }
 
 fn format(name: Option<&str>, accept: Option<&str>) -> Result<Format, ApiError> {

@@ -1,7 +1,8 @@
 //! One query from its turn to its last row.
 //!
 //! A file that is gone before the first row was replaced by another while the query was planned: the query is
-//! planned again over a new view, twice at most. A panic of the engine ends the query, not the process, and is
+//! planned again over a new view, twice at most. Only a view that is as new as the attempt can show that a live file
+//! is missing. A panic of the engine ends the query, not the process, and is
 //! reported as a defect.
 
 use std::panic::AssertUnwindSafe;
@@ -13,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
 use futures::{FutureExt, StreamExt};
+use gigapi_catalog::{Freshness, Reader};
 use gigapi_model::Invariant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
@@ -178,7 +180,13 @@ async fn start(
 ) -> Result<Started> {
     let mut vanished: Option<String> = None;
     for attempt in 0..=REPLANS_MAX {
-        match attempt_once(shared, request, query, purpose, counters).await {
+        // A file that vanished is looked up in a view that is as new as can be, however old a first one may be.
+        let freshness = if attempt == 0 { shared.freshness() } else { Freshness::default() };
+        let reader = shared.reader(freshness);
+        match attempt_once(shared, request, query, purpose, &reader, counters).await {
+            Err(Error::Vanished { path }) if attempt > 0 && reader.stale().is_some() => {
+                return Err(Error::Outdated { path });
+            }
             Err(Error::Vanished { path }) if vanished.as_ref() == Some(&path) => {
                 shared.metrics.file_missing();
                 let detail = format!("{} violated: a live data file has no object: {path}", Invariant::I3);
@@ -199,12 +207,11 @@ async fn attempt_once(
     request: &QueryRequest,
     query: &dialect::Query,
     purpose: Purpose,
+    reader: &Arc<dyn Reader>,
     counters: &Arc<ReadCounters>,
 ) -> Result<Started> {
-    // A file that vanished is looked up in a new view.
-    let reader = shared.reader();
     if purpose == Purpose::Describe {
-        let (_, logical) = plan::logical(shared, request, query, &reader, counters).await?;
+        let (_, logical) = plan::logical(shared, request, query, reader, counters).await?;
         let mut rows = answer::described(logical.schema().as_arrow())?;
         let first = rows.next().await.transpose()?;
         let schema = Arc::clone(rows.schema());
@@ -213,7 +220,7 @@ async fn attempt_once(
         let begun = Begun { schema, first, stale: reader.stale() };
         return Ok(Started { begun, rest: Box::pin(rest) });
     }
-    let planned = plan::plan(shared, request, query, &reader, counters).await?;
+    let planned = plan::plan(shared, request, query, reader, counters).await?;
     let schema = planned.physical.schema();
     let mut rest = execute_stream(planned.physical, planned.context)?;
     loop {

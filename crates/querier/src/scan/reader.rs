@@ -42,11 +42,14 @@ pub(crate) struct ReadCounters {
 
 type Flight = Arc<OnceCell<Arc<ParquetMetaData>>>;
 
+/// By the object's path: who takes part, and the flight.
+type Flights = parking_lot::Mutex<HashMap<Path, (usize, Flight)>>;
+
 /// Metadata of data files, shared by all queries.
 pub(crate) struct MetadataCache {
     cache: Arc<FileMetadataCache>,
     /// Reads under way, so that streams which share a file read its tail once.
-    flights: parking_lot::Mutex<HashMap<Path, Flight>>,
+    flights: Flights,
 }
 
 impl fmt::Debug for MetadataCache {
@@ -76,8 +79,8 @@ impl MetadataCache {
         if let Some(metadata) = self.cached(&meta.location) {
             return Ok(metadata);
         }
-        let flight = Arc::clone(self.flights.lock().entry(meta.location.clone()).or_default());
-        let metadata = flight.get_or_try_init(|| async {
+        let flying = Flying::join(&self.flights, &meta.location);
+        let metadata = flying.flight.get_or_try_init(|| async {
             if let Some(metadata) = self.cached(&meta.location) {
                 return Ok(metadata);
             }
@@ -87,9 +90,35 @@ impl MetadataCache {
             self.cache.put(&meta.location, CachedFileMetadataEntry::new(meta.clone(), kept));
             Ok(metadata)
         });
-        let result = metadata.await.cloned();
-        self.flights.lock().remove(&meta.location);
-        result
+        metadata.await.cloned()
+    }
+}
+
+/// One that reads a file's metadata, or waits for it. The last to leave takes the flight away, however it leaves.
+struct Flying<'a> {
+    flights: &'a Flights,
+    path: &'a Path,
+    flight: Flight,
+}
+
+impl<'a> Flying<'a> {
+    fn join(flights: &'a Flights, path: &'a Path) -> Self {
+        let mut under_way = flights.lock();
+        let (count, flight) = under_way.entry(path.clone()).or_default();
+        *count += 1;
+        Self { flights, path, flight: Arc::clone(flight) }
+    }
+}
+
+impl Drop for Flying<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.flights.lock();
+        if let Some((count, _)) = under_way.get_mut(self.path) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.remove(self.path);
+            }
+        }
     }
 }
 
@@ -190,3 +219,6 @@ impl AsyncFileReader for CountedReader {
             .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

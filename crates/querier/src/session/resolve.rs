@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use gigapi_catalog::Reader;
-use gigapi_model::{DatabaseName, TableDef, TableId, TableName};
+use gigapi_model::{DatabaseName, ErrorKind, TableDef, TableId, TableName};
 
 use super::catalog::QueryCatalog;
 use super::information_schema::{self, INFORMATION_SCHEMA, IOX};
@@ -62,9 +62,11 @@ pub(crate) async fn resolve(scope: Scope, request: &Request, reads: Reads<'_>) -
             }
             return Err(no_such(INFORMATION_SCHEMA, last(written), information_schema::TABLES.into_iter()));
         }
-        let Some((definition, is_whole)) = lookup(catalog, written, &request.database, scope.is_cte(written)).await?
-        else {
-            continue;
+        let (definition, is_whole) = match lookup(catalog, written, &request.database).await? {
+            Looked::Found(definition, is_whole) => (definition, is_whole),
+            // A query of the statement that is named where it is not seen: the engine says so.
+            Looked::Nowhere { .. } if scope.is_cte(written) => continue,
+            Looked::Nowhere { database, name } => return Err(missing(catalog, &database, &name).await),
         };
         let table = match taken.entry(definition.id) {
             Entry::Occupied(taken) => Arc::clone(taken.get()),
@@ -105,13 +107,16 @@ fn stored_found(table: &TableDef, written_parts: usize, is_whole: bool) -> Found
     Found { parts, columns, is_stored: true }
 }
 
-/// The table of that name, and whether a dotted name turned out to be one name.
-async fn lookup(
-    catalog: &dyn Reader,
-    written: &[String],
-    current: &str,
-    is_cte: bool,
-) -> Result<Option<(Arc<TableDef>, bool)>> {
+/// What a lookup came to.
+enum Looked {
+    /// The table, and whether a dotted name turned out to be one name.
+    Found(Arc<TableDef>, bool),
+    /// There is no such table; where it was looked for.
+    Nowhere { database: String, name: String },
+}
+
+/// Looks for the table as it is written, then for one whose name is spelled in another case.
+async fn lookup(catalog: &dyn Reader, written: &[String], current: &str) -> Result<Looked> {
     let (database, name) = match written {
         [name] => (current, name.as_str()),
         [database, name] => (database.as_str(), name.as_str()),
@@ -119,23 +124,37 @@ async fn lookup(
         parts => return Err(Error::invalid(format!("{:?} is not a table: write database.table", parts.join(".")))),
     };
     // Names that are written as they are registered are found without a list of all names.
-    if let (Ok(exact), Ok(table)) = (DatabaseName::new(database), TableName::new(name))
-        && let Some(found) = catalog.table(&exact, &table).await?
-    {
-        return Ok(Some((found, false)));
-    }
-    if let Some(known) = database_of(catalog, database, current).await?
-        && let Some(table) = table_of(catalog, &known, name).await?
-    {
-        return Ok(Some((table, false)));
+    let exact = match (DatabaseName::new(database), TableName::new(name)) {
+        (Ok(database), Ok(name)) => catalog.table(&database, &name).await,
+        _ => Ok(None),
+    };
+    let unasked = match exact {
+        Ok(Some(found)) => return Ok(Looked::Found(found, false)),
+        Ok(None) => None,
+        // Not known as it is written, and nobody to ask for it: it may be known in another case.
+        Err(error) if error.kind() == ErrorKind::Unavailable => Some(error),
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(table) = spelled(catalog, database, name, current).await? {
+        return Ok(Looked::Found(table, false));
     }
     if written.len() == 2
-        && let Some(known) = database_of(catalog, current, current).await?
-        && let Some(table) = table_of(catalog, &known, &written.join(".")).await?
+        && let Some(table) = spelled(catalog, current, &written.join("."), current).await?
     {
-        return Ok(Some((table, true)));
+        return Ok(Looked::Found(table, true));
     }
-    if is_cte { Ok(None) } else { Err(missing(catalog, database, name).await) }
+    match unasked {
+        Some(error) => Err(error.into()),
+        None => Ok(Looked::Nowhere { database: database.to_owned(), name: name.to_owned() }),
+    }
+}
+
+/// The only table whose name and database differ from these in case only.
+async fn spelled(catalog: &dyn Reader, database: &str, table: &str, current: &str) -> Result<Option<Arc<TableDef>>> {
+    match database_of(catalog, database, current).await? {
+        Some(database) => table_of(catalog, &database, table).await,
+        None => Ok(None),
+    }
 }
 
 /// The database as it is registered.
@@ -153,15 +172,19 @@ async fn database_of(catalog: &dyn Reader, written: &str, current: &str) -> Resu
     }
 }
 
-/// The table as it is registered.
+/// The table as it is registered. Of the others in its database nothing is asked but the names.
 async fn table_of(catalog: &dyn Reader, database: &DatabaseName, written: &str) -> Result<Option<Arc<TableDef>>> {
-    if let Ok(name) = TableName::new(written)
-        && let Some(exact) = catalog.table(database, &name).await?
-    {
-        return Ok(Some(exact));
+    let mut names = catalog.table_names(database).await?;
+    names.retain(|name| name.as_str().eq_ignore_ascii_case(written));
+    names.sort_by_key(|name| name.as_str() != written);
+    let mut alike = Vec::new();
+    for name in &names {
+        let found = catalog.table(database, name).await?;
+        if found.is_some() && name.as_str() == written {
+            return Ok(found);
+        }
+        alike.extend(found);
     }
-    let mut alike = catalog.tables(database).await?;
-    alike.retain(|table| table.name.as_str().eq_ignore_ascii_case(written));
     match alike.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some(Arc::clone(only))),
@@ -171,31 +194,33 @@ async fn table_of(catalog: &dyn Reader, database: &DatabaseName, written: &str) 
 
 /// The definition of one table that a command names.
 pub(crate) async fn similar_table(catalog: &dyn Reader, written: &[String], current: &str) -> Result<Arc<TableDef>> {
-    match lookup(catalog, written, current, false).await? {
-        Some((table, _)) => Ok(table),
-        None => Err(missing(catalog, current, &written.join(".")).await),
+    match lookup(catalog, written, current).await? {
+        Looked::Found(table, _) => Ok(table),
+        Looked::Nowhere { database, name } => Err(missing(catalog, &database, &name).await),
     }
 }
 
-/// All tables of a database; an unknown database has none only if it is the request's own.
-pub(crate) async fn tables_of(
-    catalog: &dyn Reader,
-    written: Option<&str>,
-    current: &str,
-) -> Result<Vec<Arc<TableDef>>> {
-    match (database_of(catalog, written.unwrap_or(current), current).await?, written) {
-        (Some(database), _) => Ok(catalog.tables(&database).await?),
-        (None, None) => Ok(Vec::new()),
-        (None, Some(written)) => Err(Error::invalid(format!("database {written:?} does not exist"))),
+/// The names of all tables of a database; an unknown database has none only if it is the request's own.
+pub(crate) async fn tables_of(catalog: &dyn Reader, written: Option<&str>, current: &str) -> Result<Vec<TableName>> {
+    let database = match (database_of(catalog, written.unwrap_or(current), current).await?, written) {
+        (Some(database), _) => database,
+        (None, None) => return Ok(Vec::new()),
+        (None, Some(written)) => return Err(Error::invalid(format!("database {written:?} does not exist"))),
+    };
+    let live = catalog.tables(&database).await?;
+    match catalog.stale() {
+        None => Ok(live.iter().map(|table| table.name.clone()).collect()),
+        // Of tables that were never read, only the names are known.
+        Some(_) => Ok(catalog.table_names(&database).await?),
     }
 }
 
 async fn missing(catalog: &dyn Reader, database: &str, table: &str) -> Error {
     let known = match DatabaseName::new(database) {
-        Ok(name) => catalog.tables(&name).await.unwrap_or_default(),
+        Ok(name) => catalog.table_names(&name).await.unwrap_or_default(),
         Err(_) => Vec::new(),
     };
-    no_such(database, table, known.iter().map(|table| table.name.as_str()))
+    no_such(database, table, known.iter().map(TableName::as_str))
 }
 
 fn no_such<'a>(database: &str, table: &str, known: impl Iterator<Item = &'a str>) -> Error {

@@ -94,6 +94,33 @@ async fn a_common_table_expression_may_shadow_a_table() {
 }
 
 #[tokio::test]
+async fn a_common_table_expression_is_found_wherever_it_is_seen() {
+    let world = world().await;
+    let querier = world.querier();
+    for (sql, expected) in [
+        ("WITH RECURSIVE n AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM n WHERE a < 3) SELECT sum(a) FROM n", "6"),
+        ("WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM N WHERE a < 3) SELECT sum(a) FROM n", "6"),
+        ("WITH x AS (SELECT host FROM cpu) SELECT cpu FROM cpu WHERE host IN (SELECT host FROM x)", "7"),
+        (
+            "WITH x AS (SELECT host FROM cpu) SELECT cpu FROM cpu WHERE EXISTS (SELECT 1 FROM x WHERE host = cpu.host)",
+            "7",
+        ),
+        (
+            "WITH x AS (SELECT cpu FROM cpu), y AS (SELECT cpu + 1 AS cpu FROM X) SELECT max(cpu) FROM (SELECT * FROM x UNION ALL SELECT * FROM y)",
+            "8",
+        ),
+        ("SELECT cpu FROM (WITH x AS (SELECT cpu FROM cpu) SELECT cpu FROM x) AS inside", "7"),
+        ("WITH y AS (WITH x AS (SELECT cpu FROM cpu) SELECT cpu FROM x) SELECT cpu FROM y", "7"),
+        // A table of its name in another case does not come before it.
+        ("WITH mixed AS (SELECT cpu FROM cpu) SELECT cpu FROM mixed", "7"),
+    ] {
+        assert_eq!(ask(&querier, sql).await[1], expected, "{sql}");
+    }
+    let error = try_ask(&querier, "SELECT * FROM (WITH x AS (SELECT 1) SELECT * FROM x) AS a, x").await.unwrap_err();
+    assert_eq!(error.kind(), gigapi_model::ErrorKind::Invalid, "{error:?}");
+}
+
+#[tokio::test]
 async fn the_information_schema_lists_databases_as_schemas_and_the_current_one_as_iox() {
     let world = world().await;
     let querier = world.querier();

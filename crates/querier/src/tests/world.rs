@@ -44,7 +44,7 @@ pub(crate) use Value::{Boolean, Float, Integer, Tag, Text, Unsigned};
 pub(crate) type Row = (i64, Vec<(&'static str, Value)>);
 
 pub(crate) struct World {
-    pub(crate) catalog: Arc<MemoryCatalog>,
+    pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) store: Arc<InMemory>,
     pub(crate) writer: WriterId,
     epoch: u64,
@@ -57,6 +57,11 @@ impl World {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_nanos(DAY)));
         let catalog = Arc::new(MemoryCatalog::new(clock.clone(), Arc::new(SystemIds), Limits::default()));
+        Self::over(catalog, clock).await
+    }
+
+    /// A world around that catalog.
+    pub(crate) async fn over(catalog: Arc<dyn Catalog>, clock: Arc<ManualClock>) -> Self {
         let writer = WriterId::from_uuid(SystemIds.random());
         let session = catalog.open_writer(writer).await.unwrap();
         let store = Arc::new(InMemory::new());
@@ -78,6 +83,12 @@ impl World {
         unflushed: Option<Arc<dyn Unflushed>>,
     ) -> Querier {
         Querier::new(self.components(store, options, unflushed), &mut Registry::default()).unwrap()
+    }
+
+    /// A querier of another process, which has a handle of its own on the catalog.
+    pub(crate) fn querier_of(&self, catalog: Arc<dyn Catalog>, options: QueryOptions) -> Querier {
+        let components = QuerierComponents { catalog, ..self.components(self.store.clone(), options, None) };
+        Querier::new(components, &mut Registry::default()).unwrap()
     }
 
     pub(crate) fn registered_querier(&self, registry: &mut Registry) -> Querier {

@@ -230,6 +230,34 @@ async fn a_rebuild_gives_way_to_a_later_one_though_its_closing_was_lost() {
     let second = epoch::take(world.layers.first(), owner, first).await.unwrap();
     let done = restore(world.catalog.as_ref(), &world.layers, owner, first).await.unwrap();
     assert!(matches!(done, Done::Outdated { seen } if seen == second));
+    // Nobody is at work under that one, so a still later one is begun.
+    let report = finish(world.catalog.as_ref(), &world.layers, owner, first).await.unwrap();
+    assert!(report.epoch > second);
+}
+
+#[tokio::test]
+async fn a_rebuild_gives_way_to_a_later_one_that_is_at_work() {
+    let world = World::new().await;
+    let owner = world.catalog.epochs().await.unwrap().catalog;
+    let sooner = begin(world.catalog.as_ref(), &world.layers, owner, 0).await.unwrap();
+    let later = begin(world.catalog.as_ref(), &world.layers, owner, sooner).await.unwrap();
+    let ended = finish(world.catalog.as_ref(), &world.layers, owner, sooner).await.unwrap_err();
+    let superseded = gigapi_catalog::Error::Superseded { epoch: sooner };
+    assert!(matches!(&ended, Error::Catalog(error) if error.to_string() == superseded.to_string()), "{ended}");
+    assert!(matches!(world.catalog.standing().await.unwrap(), Standing::Rebuilding { epoch, .. } if epoch == later));
+}
+
+#[tokio::test]
+async fn the_catalog_of_another_installation_is_not_replaced() {
+    let (world, mut other) = (World::new().await, World::new().await);
+    let rebuilt = rebuild(other.catalog.as_ref(), &world.layers).await;
+    assert!(rebuilt.is_ok(), "one that was founded by mistake holds nothing");
+    other = World::new().await;
+    let (log, table) = (other.open_log(1).await, other.table("cpu").await);
+    other.flush(&table, &log, (1, 1), &[&[1]]).await;
+    let refused = rebuild(other.catalog.as_ref(), &world.layers).await.unwrap_err();
+    assert!(matches!(refused, Error::ForeignLayer { .. }), "{refused}");
+    assert_eq!(other.live_rows(table.id).await, [1]);
 }
 
 #[test]

@@ -12,8 +12,11 @@ use crate::random::short;
 use crate::world::World;
 
 impl World {
-    /// Takes a checkpoint of a table; it is written later.
+    /// Some writer takes a checkpoint of a table; it is written later.
     pub(crate) fn export(&mut self) {
+        if self.writers.iter().all(|writer| writer.session.is_none()) {
+            return;
+        }
         let tables = self.store.live_tables();
         let Some(index) = self.random.index(tables.len()) else { return };
         let Ok(mut export) = self.store.export(tables[index].id) else { return };

@@ -1,6 +1,7 @@
 //! One flag per setting, made from the table that also drives the environment and the file, so that no
 //! setting can be had one way and not the other.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -8,10 +9,18 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use crate::settings::{Loaded, SETTINGS, SettingsError, Sources, load};
 
 /// The settings that were given as flags.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct SettingsArgs {
     config: Option<PathBuf>,
     flags: Vec<(String, String)>,
+}
+
+impl fmt::Debug for SettingsArgs {
+    /// Without the values: some are secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.flags.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("SettingsArgs").field("config", &self.config).field("flags", &names).finish()
+    }
 }
 
 impl SettingsArgs {
@@ -34,7 +43,7 @@ impl Args for SettingsArgs {
             .value_parser(clap::value_parser!(PathBuf))
             .help("Read settings from this TOML file");
         SETTINGS.iter().fold(command.arg(config), |command, setting| {
-            let help = format!("{} [{}; {}]", setting.help, setting.name, setting.allowed);
+            let help = format!("{} [{}; {}]", setting.explanation(), setting.name, setting.allowed);
             let arg = Arg::new(setting.name)
                 .long(flag(&setting.file_key()))
                 .value_name("VALUE")

@@ -14,15 +14,3 @@ fn equality_looks_at_the_text() {
     assert_ne!(Secret::new("a"), Secret::new("ab"));
     assert_ne!(Secret::new(""), Secret::new("a"));
 }
-
-#[test]
-fn urls_lose_users_passwords_and_query_values() {
-    assert_eq!(scrub_url("redis://u:canary@host:6379/0"), "redis://[redacted]@host:6379/0");
-    assert_eq!(
-        scrub_url("s3://k:canary@h/b?secure=false&X-Amz-Signature=canary"),
-        "s3://[redacted]@h/b?secure=false&X-Amz-Signature=[redacted]"
-    );
-    assert_eq!(scrub_url("canary@host"), "[redacted]@host");
-    assert_eq!(scrub_url("redis://u:p@ss@canary@host"), "redis://[redacted]@host");
-    assert_eq!(scrub_url("/data/hot"), "/data/hot");
-}

@@ -10,7 +10,7 @@ use gigapi_storage::{CacheSettings, S3Timing};
 
 use super::error::WrongSetting;
 use super::source::{Gathered, Origin, Raw};
-use super::table::{self, Descriptor, Shown};
+use super::table::{self, Absent, Descriptor, SETTINGS, Shown};
 use super::types::{
     AuthSettings, CompactorSettings, FlightSettings, HttpSettings, Limits, LogSettings, MetadataSettings,
     QuerySettings, Settings, UserCredentials, WriterSettings,
@@ -100,6 +100,17 @@ impl<'a> Reader<'a> {
             problem: problem.into(),
             allowed: setting.allowed.to_owned(),
         });
+    }
+
+    /// Notes that a given setting asks for what this version does not have, if it does.
+    pub(crate) fn miss(&mut self, name: &str, setting: &Descriptor, raw: &Raw) {
+        let Some(Absent { what, unless }) = setting.absent else { return };
+        let is_off = unless.is_some_and(|(switch, off)| {
+            self.gathered.values.get(switch).is_some_and(|raw| values::boolean(&raw.text) == Ok(off))
+        });
+        if !is_off {
+            self.warnings.push(format!("{name} ({}) has no effect in this version: {what}", raw.origin));
+        }
     }
 
     /// A setting that must hold one value, because the other is not in this version.
@@ -217,8 +228,14 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     }
 }
 
-/// Settings of the original that are understood so that nobody's start breaks on them.
+/// Settings that are understood so that nobody's start breaks on them: of the original, and of what is not there.
 fn accepted_only(reader: &mut Reader<'_>) {
+    let gathered = reader.gathered;
+    for setting in SETTINGS {
+        if let Some(raw) = gathered.values.get(setting.name) {
+            reader.miss(setting.name, setting, raw);
+        }
+    }
     if !reader.value("GIGAPI_ENABLED", values::boolean) {
         reader.warnings.push("GIGAPI_ENABLED=false has no effect: stop the process instead".to_owned());
     }

@@ -74,7 +74,8 @@ pub fn markdown_table() -> String {
 fn row(text: &mut String, setting: &Descriptor, prefix: &str) {
     let aliases: String = setting.aliases.iter().map(|alias| format!(", `{alias}`")).collect();
     let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
-    let Descriptor { name, allowed, help, .. } = setting;
+    let Descriptor { name, allowed, .. } = setting;
+    let help = setting.explanation();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "| `{prefix}{name}`{aliases} | {default} | {allowed} | {help} |");
 }

@@ -29,9 +29,28 @@ pub struct Descriptor {
     pub help: &'static str,
     /// How its value is shown.
     pub shown: Shown,
+    /// What it is about, if this version does not have that.
+    pub absent: Option<Absent>,
+}
+
+/// What a setting is about and this version does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absent {
+    /// As a sentence.
+    pub what: &'static str,
+    /// A switch by its name, and the value with which nothing is missed.
+    pub unless: Option<(&'static str, bool)>,
 }
 
 impl Descriptor {
+    /// What it does, or that it does nothing.
+    pub fn explanation(&self) -> String {
+        match self.absent {
+            Some(_) => format!("{}; no effect yet.", self.help.trim_end_matches('.')),
+            None => self.help.to_owned(),
+        }
+    }
+
     /// The key in a configuration file: the name in lower case without the program's prefix.
     pub fn file_key(&self) -> String {
         file_key(self.name)
@@ -50,7 +69,7 @@ pub(crate) fn file_key(name: &str) -> String {
 }
 
 const fn setting(name: &'static str, default: &'static str, allowed: &'static str, help: &'static str) -> Descriptor {
-    Descriptor { name, aliases: &[], default, allowed, help, shown: Shown::Plain }
+    Descriptor { name, aliases: &[], default, allowed, help, shown: Shown::Plain, absent: None }
 }
 
 impl Descriptor {
@@ -63,7 +82,17 @@ impl Descriptor {
         self.shown = shown;
         self
     }
+
+    const fn absent(mut self, absent: Absent) -> Self {
+        self.absent = Some(absent);
+        self
+    }
 }
+
+const NO_UI: Absent = Absent { what: "there is no web interface", unless: Some(("GIGAPI_UI", false)) };
+const NO_FLIGHT: Absent = Absent { what: "FlightSQL is not served", unless: Some(("FLIGHTSQL_ENABLE", false)) };
+const NO_MERGES: Absent = Absent { what: "files are not merged", unless: Some(("GIGAPI_NO_MERGES", true)) };
+const NO_MOVES: Absent = Absent { what: "files neither move to another layer nor end", unless: None };
 
 const SWITCH: &str = "true or false";
 const SIZE: &str = "a size above zero, as 1048576, 64MiB or 1GB";
@@ -81,7 +110,7 @@ pub const SETTINGS: &[Descriptor] = &[
         .also(&["DATA_DIR"]),
     setting("GIGAPI_MODE", "aio", "aio, writeonly, readonly or compaction", "Which part this process plays."),
     setting("GIGAPI_ENABLED", "true", SWITCH, "Accepted for compatibility; has no effect."),
-    setting("GIGAPI_UI", "true", SWITCH, "Whether the web interface is served."),
+    setting("GIGAPI_UI", "true", SWITCH, "Whether the web interface is served.").absent(NO_UI),
     setting(
         "HTTP_HOST",
         "[::]",
@@ -89,9 +118,9 @@ pub const SETTINGS: &[Descriptor] = &[
         "Where to listen.",
     )
     .also(&["HOST"]),
-    setting("HTTP_PORT", "7971", PORT, "The port of HTTP and gRPC.").also(&["PORT"]),
-    setting("FLIGHTSQL_ENABLE", "true", SWITCH, "Whether FlightSQL is served on its own port."),
-    setting("FLIGHTSQL_PORT", "8082", PORT, "The port of FlightSQL."),
+    setting("HTTP_PORT", "7971", PORT, "The port of HTTP.").also(&["PORT"]),
+    setting("FLIGHTSQL_ENABLE", "true", SWITCH, "Whether FlightSQL is served on its own port.").absent(NO_FLIGHT),
+    setting("FLIGHTSQL_PORT", "8082", PORT, "The port of FlightSQL.").absent(NO_FLIGHT),
     setting(
         "HTTP_BASIC_AUTH_USERNAME",
         "",
@@ -157,14 +186,15 @@ pub const SETTINGS: &[Descriptor] = &[
         "Bytes of rows waiting to be flushed, above which writes get 503.",
     ),
     setting("GIGAPI_WAL_BYTES_MAX", "4GiB", SIZE, "Bytes of write-ahead log, above which writes get 503."),
-    setting("GIGAPI_NO_MERGES", "false", SWITCH, "Whether merging is switched off."),
+    setting("GIGAPI_NO_MERGES", "false", SWITCH, "Whether merging is switched off.").absent(NO_MERGES),
     setting(
         "GIGAPI_MERGE_TIMEOUT_S",
         "10",
         SECONDS,
         "How often level 1 is merged; level 2 ten times, level 3 a hundred times as rarely.",
-    ),
-    setting("GIGAPI_COMPACTOR_PARALLELISM", "auto", AUTO_COUNT, "How many merges run at once."),
+    )
+    .absent(NO_MERGES),
+    setting("GIGAPI_COMPACTOR_PARALLELISM", "auto", AUTO_COUNT, "How many merges run at once.").absent(NO_MERGES),
     setting("GIGAPI_QUERY_MEMORY", "auto", AUTO_SIZE, "Memory for queries, above which they spill or fail.")
         .also(&["DUCKDB_MEM_LIMIT"]),
     setting("GIGAPI_QUERY_THREADS", "auto", AUTO_COUNT, "Threads for queries.").also(&["DUCKDB_THREAD_LIMIT"]),
@@ -219,7 +249,7 @@ pub const SETTINGS: &[Descriptor] = &[
 
 /// The parts of layer `<i>`: `GIGAPI_LAYERS_<i>_<NAME>`, also `GIGAPI_LAYER_<i>_<NAME>`.
 pub const LAYER_PARTS: &[Descriptor] = &[
-    setting("NAME", "", "a name of up to 240 bytes", "The layer's name; needed."),
+    setting("NAME", "", "1 to 64 of the characters a-z A-Z 0-9 _ -", "The layer's name; needed."),
     setting("TYPE", "fs", "fs or s3", "What holds the layer's objects: a folder or a bucket."),
     setting(
         "URL",
@@ -239,7 +269,8 @@ pub const LAYER_PARTS: &[Descriptor] = &[
         "0",
         "a duration, as 30s, 10m, 12h, 7d or 4w; 0 is never",
         "How old data gets before it moves to the next layer, or ends.",
-    ),
+    )
+    .absent(NO_MOVES),
     setting(
         "AUTH_KEY",
         "",

@@ -227,7 +227,7 @@ fn secrets_are_never_shown() {
         ("HTTP_BASIC_AUTH_USERNAME", "canary-user"),
         ("HTTP_BASIC_AUTH_PASSWORD", "canary-password"),
         ("GIGAPI_SECRET", "canary-token"),
-        ("GIGAPI_METADATA_URL", "redis://u:canary-url@host:6379/0"),
+        ("GIGAPI_METADATA_URL", "redis://u:canary-url@host:6379/0,redis://u:canary/two@host:6380/0"),
         ("GIGAPI_LAYERS_0_NAME", "a"),
         ("GIGAPI_LAYERS_0_URL", "/a"),
         ("GIGAPI_LAYERS_0_AUTH_KEY", "canary-key"),
@@ -241,7 +241,10 @@ fn secrets_are_never_shown() {
     assert!(!shown.contains("canary"), "{shown}");
     assert!(loaded.effective.to_string().contains("GIGAPI_SECRET=[redacted]"), "{}", loaded.effective);
     assert!(
-        loaded.effective.to_string().contains("GIGAPI_METADATA_URL=redis://[redacted]@host"),
+        loaded
+            .effective
+            .to_string()
+            .contains("GIGAPI_METADATA_URL=redis://[redacted]@host:6379/0,redis://[redacted]@host:6380/0"),
         "{}",
         loaded.effective
     );
@@ -276,4 +279,5 @@ fn names(wrong: &[WrongSetting]) -> Vec<&str> {
     wrong.iter().map(|wrong| wrong.setting.as_str()).collect()
 }
 
+mod absent;
 mod layers;

@@ -44,7 +44,7 @@ impl LayerSettings {
     }
 
     /// The folder that a layer of kind `fs` is.
-    pub(super) fn root(&self) -> Result<PathBuf> {
+    pub fn root(&self) -> Result<PathBuf> {
         let refused = |reason: String| Error::Settings { layer: self.name.to_string(), reason };
         if self.url.is_empty() {
             return Err(refused("the url is empty; give a folder, as a path or as file:///path".into()));

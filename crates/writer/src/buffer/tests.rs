@@ -24,7 +24,7 @@ fn part(value: i64) -> Arc<Part> {
 fn push(buffer: &Buffer, sequence: u64, tables: &[u128]) {
     let value = i64::try_from(sequence).unwrap();
     let tables = tables.iter().map(|number| (table(*number), part(value))).collect();
-    buffer.push(sequence, Applied { tables, idempotency: None });
+    buffer.push(sequence, Applied { tables, idempotency: None, ticket: None });
 }
 
 fn sequences(view: &View) -> Vec<(u64, u64, usize)> {

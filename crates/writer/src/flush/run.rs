@@ -1,4 +1,6 @@
-//! The rounds of a flush: what is due, what is left over from last time, and what the catalog answered.
+//! The rounds of a flush: what is due, and what is left over from last time.
+
+mod answers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,14 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use gigapi_catalog::{Catalog, CommitOutcome, Epochs, Error as CatalogError, TableState};
-use gigapi_model::{ErrorKind, IdempotencyRecord, Ids, TableDef, TableId, WriterId};
+use gigapi_catalog::{Catalog, Epochs, TableState};
+use gigapi_model::{CommitId, IdempotencyRecord, Ids, TableDef, TableId, WriterId};
 use gigapi_service::{Block, Readiness};
 use gigapi_storage::{FileEncoders, Layers};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::encode::{Encoder, Prepared, overwritten};
+use super::encode::{Encoder, Prepared};
 use super::upload::upload;
 use crate::buffer::{Buffer, Frozen};
 use crate::crash::crash_point;
@@ -34,6 +36,9 @@ const TABLES_AT_ONCE: usize = 64;
 
 /// The pause after a round in which something failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How long a step of a flush goes on without a word in the log.
+const SILENT_MAX: Duration = Duration::from_secs(10);
 
 /// At the end, rounds in a row that commit nothing and yet do not fail.
 const FRUITLESS_ROUNDS_MAX: u32 = 10;
@@ -84,8 +89,10 @@ pub(crate) struct Flusher {
     failing: Option<Stage>,
     /// Tables that the catalog does not know, which keep the process from being ready.
     recovering: Option<Block>,
-    /// Idempotency keys that a rebuilt catalog has to be told again.
+    /// Idempotency keys that a rebuilt catalog has to be told again, by age, until commits that bring them are made.
     untold: Vec<IdempotencyRecord>,
+    /// The commit that brings so many of the newest ones.
+    telling: Option<(CommitId, usize)>,
 }
 
 impl Flusher {
@@ -99,6 +106,7 @@ impl Flusher {
             failing: None,
             recovering: None,
             untold: Vec::new(),
+            telling: None,
         }
     }
 
@@ -182,13 +190,13 @@ impl Flusher {
     }
 
     /// A log that cannot be written does not keep its rows from being flushed, which is what makes room on a full disk.
-    fn report_note(&mut self, noted: Result<(), LogError>) {
-        match noted {
-            Ok(()) => self.unnoted = false,
-            Err(error) if !std::mem::replace(&mut self.unnoted, true) => {
+    fn report_note(&mut self, intervals: usize, noted: Result<(), LogError>) {
+        let before = std::mem::replace(&mut self.unnoted, noted.is_err());
+        if let Err(error) = noted {
+            self.parts.metrics.unnoted.inc_by(intervals as u64);
+            if !before {
                 tracing::warn!(%error, "the log cannot tell a next process how rows are being flushed");
             }
-            Err(_) => {}
         }
     }
 
@@ -206,23 +214,23 @@ impl Flusher {
                 return Err(Stage::Prepare);
             }
         };
-        let (mut prepared, mut failed) = self.encode(encoder, defined).await;
+        let (mut prepared, mut failed) = watched("encoding", self.encode(encoder, defined)).await;
         self.parts.metrics.encode_seconds.observe(started.elapsed().as_secs_f64());
         crash_point("flush:before-upload");
         let started = Instant::now();
         let intervals: Vec<Interval> = prepared.iter().map(|prepared| prepared.frozen.interval()).collect();
-        let (uploaded, noted) =
-            tokio::join!(upload(&self.parts.layers, &mut prepared), self.parts.log.note(&intervals));
-        self.report_note(noted);
+        let (uploaded, noted) = tokio::join!(
+            watched("uploads", upload(&self.parts.layers, &mut prepared)),
+            watched("the log", self.parts.log.note(&intervals))
+        );
+        self.report_note(intervals.len(), noted);
         if let Err(error) = uploaded {
             self.report(Stage::Upload, &error);
             self.waiting.extend(prepared.into_iter().map(|prepared| prepared.frozen));
             return Err(Stage::Upload);
         }
         crash_point("flush:after-upload");
-        if let Some(first) = prepared.first_mut() {
-            first.commit.idempotency.append(&mut self.untold);
-        }
+        self.tell_keys(&mut prepared);
         self.parts.metrics.upload_seconds.observe(started.elapsed().as_secs_f64());
         self.unanswered.append(&mut prepared);
         if self.waiting.is_empty() && failed.take().is_none() { Ok(()) } else { Err(Stage::Prepare) }
@@ -235,11 +243,11 @@ impl Flusher {
         frozen: &[Arc<Frozen>],
     ) -> gigapi_catalog::Result<(Encoder, Vec<(Arc<Frozen>, Arc<TableDef>)>)> {
         let catalog = Arc::clone(&self.parts.catalog);
-        let epochs: Epochs = catalog.epochs().await?;
+        let epochs: Epochs = watched("the catalog's epoch", catalog.epochs()).await?;
         if epochs.epoch != self.parts.session.catalog_epoch {
-            self.reopen(epochs.epoch).await?;
+            watched("the log in the rebuilt catalog", self.reopen(epochs.epoch)).await?;
         }
-        let now = catalog.now().await?;
+        let now = watched("the catalog's time", catalog.now()).await?;
         let mut defined = Vec::with_capacity(frozen.len());
         let mut unknown: Vec<Arc<Frozen>> = Vec::new();
         let mut states: HashMap<TableId, TableState> = HashMap::new();
@@ -249,7 +257,7 @@ impl Flusher {
             async move { catalog.table_state(table).await.map(|state| (table, state)) }
         });
         let mut asked = futures::stream::iter(asked).buffer_unordered(TABLES_AT_ONCE);
-        while let Some((table, state)) = asked.try_next().await? {
+        while let Some((table, state)) = watched("the tables' definitions", asked.try_next()).await? {
             states.insert(table, state);
         }
         for frozen in frozen {
@@ -292,7 +300,8 @@ impl Flusher {
             self.parts.catalog.place_writer(self.parts.writer, place).await?;
         }
         self.parts.tables.follow(epoch).await?;
-        self.untold = self.parts.keys.all();
+        (self.untold, self.telling) = (self.parts.keys.all(), None);
+        self.untold.sort_unstable_by_key(|record| record.received_at);
         let session = &mut self.parts.session;
         (session.catalog_epoch, session.writer_epoch) = (epoch, opened.epoch);
         tracing::info!(epoch, "the log is open in the rebuilt catalog");
@@ -351,79 +360,16 @@ impl Flusher {
         }
         (prepared, failed)
     }
+}
 
-    /// Sends every uploaded interval to the catalog and does what the answers ask for.
-    async fn commit(&mut self) -> Result<(), Stage> {
-        let unanswered = std::mem::take(&mut self.unanswered);
-        if unanswered.is_empty() {
-            return Ok(());
+/// Does a step of a flush, and tells what is waited for if that takes long.
+async fn watched<T>(what: &'static str, step: impl Future<Output = T>) -> T {
+    tokio::pin!(step);
+    loop {
+        tokio::select! {
+            done = &mut step => return done,
+            () = tokio::time::sleep(SILENT_MAX) => tracing::warn!("a flush waits for {what}"),
         }
-        crash_point("flush:before-commit");
-        let started = Instant::now();
-        let commits = unanswered.iter().map(|prepared| prepared.commit.clone()).collect();
-        let answers = self.parts.catalog.commit(commits).await;
-        self.parts.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-        crash_point("flush:after-commit");
-        let mut failed = None;
-        for (prepared, answer) in unanswered.into_iter().zip(answers) {
-            match answer {
-                Ok(CommitOutcome::Committed { version }) => self.committed(&prepared, version),
-                Ok(CommitOutcome::AlreadyCommitted { .. }) => self.parts.buffer.release(&prepared.frozen),
-                Err(error) => {
-                    if let Err(stage) = self.refused(prepared, &error) {
-                        failed = Some(stage);
-                    }
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    fn committed(&mut self, prepared: &Prepared, version: u64) {
-        let metrics = &self.parts.metrics;
-        metrics.rows_committed.inc_by(prepared.rows);
-        metrics.rows_overwritten.inc_by(overwritten(prepared));
-        metrics.bytes_committed.inc_by(prepared.bytes);
-        metrics.files_committed.inc_by(prepared.commit.change.added.len() as u64);
-        let version = i64::try_from(version).unwrap_or(i64::MAX);
-        if version > metrics.catalog_version.get() {
-            metrics.catalog_version.set(version);
-        }
-        self.parts.buffer.release(&prepared.frozen);
-        let buckets = prepared.commit.change.added.iter().map(|added| added.file.bucket);
-        self.parts.publisher.changed(&prepared.table, buckets);
-    }
-
-    /// The catalog did not make the change.
-    fn refused(&mut self, prepared: Prepared, error: &CatalogError) -> Result<(), Stage> {
-        match error {
-            CatalogError::PartlyCommitted { watermark, .. } => {
-                self.waiting.extend(self.parts.buffer.recut(&prepared.frozen, *watermark));
-                self.parts.flush_now.notify_one();
-                return Ok(());
-            }
-            CatalogError::Dropped { .. } => {
-                self.discard(&prepared.frozen);
-                return Ok(());
-            }
-            CatalogError::Fenced { .. } => {
-                tracing::error!(%error, "this writer stops");
-                self.parts.fenced.send_replace(true);
-            }
-            // New ids or a new epoch: the files are made again, the old ones are left to the sweep.
-            CatalogError::FileExists { .. } | CatalogError::FileTooOld { .. } | CatalogError::StaleEpoch { .. } => {
-                tracing::info!(%error, "a flush is made again");
-                self.waiting.push(prepared.frozen);
-                self.parts.flush_now.notify_one();
-                return Ok(());
-            }
-            CatalogError::UnknownTable { .. } => self.waiting.push(prepared.frozen),
-            error if error.kind() == ErrorKind::Unavailable => self.unanswered.push(prepared),
-            // A defect or damage: nothing that this process does makes it better, and the rows are safe.
-            _ => self.unanswered.push(prepared),
-        }
-        self.report(Stage::Commit, error);
-        Err(Stage::Commit)
     }
 }
 

@@ -1,139 +1,17 @@
 //! Flushes against a catalog in memory and a store that fails when told to.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use futures::TryStreamExt;
-use gigapi_catalog::{Catalog, Limits as CatalogLimits, MemoryCatalog, TableState};
-use gigapi_model::{
-    Clock, DatabaseName, Ids, LayerName, SystemClock, SystemIds, TableDef, TableKey, TableName, TimeRange,
-};
-use gigapi_service::settings::{Durability, Settings};
-use gigapi_service::{Metrics, Readiness, Shutdown};
-use gigapi_storage::faulty::{Action, Fault, Faults, FaultyStore, Operation};
-use gigapi_storage::{FilePath, Layer, Layers, Origin, read_facts};
-use object_store::memory::InMemory;
-use object_store::{ObjectStore, ObjectStoreExt};
+use gigapi_catalog::{Catalog, Restore, TableState};
+use gigapi_model::{DatabaseName, SystemIds, TableKey, TableName, TimeRange};
+use gigapi_service::Shutdown;
+use gigapi_service::settings::Durability;
+use gigapi_storage::faulty::{Action, Fault, Operation};
 
-use crate::line_protocol::Precision;
-use crate::{OpenError, Outcome, WriteError, WriteRequest, Writer, WriterComponents, WriterOptions};
-
-struct World {
-    catalog: Arc<MemoryCatalog>,
-    layers: Arc<Layers>,
-    faults: Arc<Faults>,
-    readiness: Readiness,
-    folder: tempfile::TempDir,
-    /// Where several writers share the catalog.
-    place: Option<String>,
-}
-
-impl World {
-    fn new() -> Self {
-        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let faults = Faults::new();
-        let store = FaultyStore::new(Arc::new(InMemory::new()), Arc::clone(&faults));
-        let layer = Layer::over(LayerName::new("test").unwrap(), Arc::new(store));
-        Self {
-            catalog: Arc::new(MemoryCatalog::new(clock, ids, CatalogLimits::default())),
-            layers: Arc::new(Layers::new(vec![layer]).unwrap()),
-            faults,
-            readiness: Readiness::new(),
-            folder: tempfile::tempdir().unwrap(),
-            place: None,
-        }
-    }
-
-    async fn writer(&self) -> Writer {
-        self.try_writer().await.unwrap()
-    }
-
-    async fn try_writer(&self) -> Result<Writer, OpenError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let components = WriterComponents {
-            catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
-            layers: Arc::clone(&self.layers),
-            clock: Arc::clone(&clock),
-            ids: Arc::new(SystemIds),
-            metrics: Metrics::new(clock),
-            readiness: self.readiness.clone(),
-        };
-        let settings = Settings::defaults();
-        let mut options = WriterOptions {
-            wal: self.folder.path().join("wal"),
-            place: self.place.clone(),
-            settings: settings.writer,
-            limits: settings.limits,
-        };
-        options.settings.save_timeout = Duration::from_millis(5);
-        Writer::open(components, options).await
-    }
-
-    /// The same log and the same layers under a catalog that has forgotten everything.
-    fn forgetful(self) -> Self {
-        Self { folder: self.folder, layers: self.layers, faults: self.faults, ..Self::new() }
-    }
-
-    /// First and last sequence of every flush whose files lie on the layer.
-    async fn flushes(&self) -> Vec<(u64, u64)> {
-        let layer = self.layers.first();
-        let mut found = Vec::new();
-        let objects: Vec<_> = layer.store.list(None).try_collect().await.unwrap();
-        for object in objects.iter().filter(|object| object.location.extension() == Some("parquet")) {
-            let (stored, ..) = read_facts(layer.store.as_ref(), &layer.name, &object.location).await.unwrap();
-            if let Origin::Flush { lo, hi, .. } = stored.facts.origin {
-                found.push((lo, hi));
-            }
-        }
-        found.sort_unstable();
-        found
-    }
-
-    async fn table(&self, name: &str) -> Arc<TableDef> {
-        let database = DatabaseName::new("db").unwrap();
-        self.catalog.table(&database, &TableName::new(name).unwrap()).await.unwrap().expect("the table exists")
-    }
-
-    /// Rows of the table's committed files, checked against the objects.
-    async fn committed_rows(&self, name: &str) -> u64 {
-        let table = self.table(name).await;
-        let snapshot = self.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
-        for file in &snapshot.files {
-            let path = FilePath::of(&table, file).object_path();
-            let bytes = self.layers.first().store.get(&path).await.unwrap().bytes().await.unwrap();
-            assert_eq!(bytes.len() as u64, file.bytes);
-            assert_eq!(gigapi_storage::checksum(&bytes), file.checksum, "I3: {path}");
-        }
-        snapshot.files.iter().map(|file| file.rows).sum()
-    }
-}
-
-fn request(lines: &str, durability: Durability) -> WriteRequest {
-    WriteRequest {
-        database: DatabaseName::new("db").unwrap(),
-        body: Bytes::copy_from_slice(lines.as_bytes()),
-        precision: Precision::Nanosecond,
-        accept_partial: true,
-        key: None,
-        durability: Some(durability),
-        idempotency_key: None,
-    }
-}
-
-async fn write(writer: &Writer, lines: &str) -> Result<Outcome, WriteError> {
-    writer.write(request(lines, Durability::Wal)).await
-}
-
-/// Runs the writer until everything is flushed, as a shutdown does.
-async fn run_to_the_end(writer: Writer) {
-    let shutdown = Shutdown::new();
-    let running = tokio::spawn(writer.run(shutdown.clone()));
-    shutdown.begin();
-    shutdown.run().await;
-    running.await.unwrap().unwrap();
-}
+use crate::world::{World, request, run_to_the_end, write};
+use crate::{OpenError, WriteRequest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_end_in_files_that_the_catalog_knows() {
@@ -216,6 +94,25 @@ async fn a_flush_that_is_made_again_is_the_same_flush() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_takes_no_more_holds_up_no_flush_and_is_counted() {
+    let world = World::new();
+    let writer = world.writer().await;
+    let unnoted = writer.metrics.unnoted.clone();
+    write(&writer, "m v=1i 1\nn v=1i 1").await.unwrap();
+    writer.ingest.log.close();
+    assert!(write(&writer, "m v=2i 2").await.is_err());
+    run_to_the_end(writer).await;
+    assert_eq!((world.committed_rows("m").await, world.committed_rows("n").await, unnoted.get()), (1, 1, 2));
+    // What was committed without a note is not read back.
+    let writer = world.writer().await;
+    assert!(writer.buffer().is_empty(), "committed rows came back");
+    let unnoted = writer.metrics.unnoted.clone();
+    write(&writer, "m v=2i 2").await.unwrap();
+    run_to_the_end(writer).await;
+    assert_eq!((world.committed_rows("m").await, unnoted.get()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_that_has_forgotten_commits_is_refused() {
     let world = World::new();
     for value in 1..=2 {
@@ -225,13 +122,19 @@ async fn a_catalog_that_has_forgotten_commits_is_refused() {
     }
     let [first, _] = world.flushes().await.try_into().unwrap();
     let table = world.table("m").await.id;
-    let refused = world.forgetful().try_writer().await.unwrap_err();
+    let mut world = world.forgetful();
+    let refused = world.try_writer().await.unwrap_err();
     // That the first flush was committed shows in where the second one began.
     let is_told = |known, found| (known, found) == (first.1, 0);
     assert!(
         matches!(refused, OpenError::CatalogBehind { table: of, known, found } if of == table && is_told(known, found)),
         "{refused}"
     );
+    // Accepted once, it is no matter of the next start.
+    world.accepts_loss = true;
+    drop(world.writer().await);
+    world.accepts_loss = false;
+    drop(world.writer().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -357,4 +260,81 @@ async fn no_row_relies_on_a_definition_that_lies_nowhere() {
     write(&second, "n v=3i 3").await.unwrap();
     let puts = other.faults.take_calls().into_iter().filter(|(operation, _)| *operation == Operation::Put);
     assert_eq!(puts.count(), 2, "once by each writer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuilt_catalog_is_told_every_key_even_if_the_first_flush_was_committed_before() {
+    let world = World::new();
+    let mut writer = world.writer().await;
+    let keyed = |key: &str| WriteRequest {
+        idempotency_key: Some(key.to_owned()),
+        ..request(&format!("m v=1i {key}"), Durability::Wal)
+    };
+    writer.ingest.write(keyed("1")).await.unwrap();
+    // The rebuild has found a file with the rows (their definition took a sequence too), and knows nothing of the key that came with them.
+    let table = world.table("m").await;
+    let mut export = world.catalog.export(table.id).await.unwrap();
+    (export.epoch, export.watermarks) = (2, HashMap::from([(writer.id(), 2)]));
+    let catalog = world.catalog.epochs().await.unwrap().catalog;
+    world.catalog.begin_restore(2).await.unwrap();
+    world.catalog.restore(Restore { catalog, epoch: 2, tables: vec![export], dropped: vec![] }).await.unwrap();
+    let known = async || {
+        let records = world.catalog.idempotency_records().await.unwrap();
+        records.into_iter().map(|record| record.key).collect::<BTreeSet<_>>()
+    };
+    writer.flusher.round().await;
+    assert!(writer.buffer().is_empty());
+    assert!(known().await.is_empty(), "nothing was committed that could have brought it");
+    writer.ingest.write(keyed("2")).await.unwrap();
+    writer.flusher.round().await;
+    assert_eq!(known().await, BTreeSet::from(["1".to_owned(), "2".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuilt_catalog_is_told_many_keys_over_several_commits() {
+    const KEYS: usize = 2_500;
+    let world = World::new();
+    let mut writer = world.writer().await;
+    let keyed = |key: usize, durability| WriteRequest {
+        idempotency_key: Some(key.to_string()),
+        ..request(&format!("m v=1i {key}"), durability)
+    };
+    for key in 1..KEYS {
+        writer.ingest.write(keyed(key, Durability::Memory)).await.unwrap();
+    }
+    writer.ingest.write(keyed(KEYS, Durability::Wal)).await.unwrap();
+    writer.flusher.round().await;
+    // The same tables, and no key.
+    let table = world.table("m").await;
+    let export = gigapi_catalog::TableExport { epoch: 2, ..world.catalog.export(table.id).await.unwrap() };
+    let catalog = world.catalog.epochs().await.unwrap().catalog;
+    world.catalog.begin_restore(2).await.unwrap();
+    world.catalog.restore(Restore { catalog, epoch: 2, tables: vec![export], dropped: vec![] }).await.unwrap();
+    let mut known = Vec::new();
+    for row in 0..4 {
+        write(&writer, &format!("m v=2i {row}")).await.unwrap();
+        writer.flusher.round().await;
+        known.push(world.catalog.idempotency_records().await.unwrap().len());
+    }
+    assert_eq!(known, [1_000, 2_000, KEYS, KEYS]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_gone_stays_gone_until_that_is_accepted() {
+    let mut world = World::new();
+    for place in [None, Some("here".to_owned())] {
+        world.place = place;
+        run_to_the_end(world.writer().await).await;
+        // The volume is lost, whatever was asked in between.
+        world.folder = tempfile::tempdir().unwrap();
+        for _ in 0..3 {
+            let refused = world.try_writer().await.unwrap_err();
+            assert!(matches!(refused, OpenError::WalLost(_)), "{refused}");
+        }
+        // A start that was cut short after it had made an identity.
+        drop(crate::wal::Folder::open(&world.folder.path().join("wal"), &SystemIds).unwrap());
+        assert!(matches!(world.try_writer().await, Err(OpenError::WalLost(_))));
+        world.folder = tempfile::tempdir().unwrap();
+        world.catalog = World::new().catalog;
+    }
 }

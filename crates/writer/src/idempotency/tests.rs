@@ -15,9 +15,9 @@ fn record(key: &str, clock: &ManualClock) -> IdempotencyRecord {
 async fn a_key_is_known_once_it_is_remembered_and_for_ten_minutes() {
     let (keys, clock) = keys();
     let Lookup::New(ticket) = keys.look_up("a").await else { panic!("known before it was ever used") };
-    keys.remember(record("a", &clock));
+    keys.remember(record("a", &clock), None);
     drop(ticket);
-    assert!(matches!(keys.look_up("a").await, Lookup::Answered(record) if record.answer == b"answer"));
+    assert!(matches!(keys.look_up("a").await, Lookup::Answered(answered) if answered.record.answer == b"answer"));
     clock.advance(KEY_KEPT + Duration::from_nanos(1));
     assert!(matches!(keys.look_up("a").await, Lookup::New(_)));
 }
@@ -32,7 +32,7 @@ async fn a_repetition_waits_for_the_request_that_holds_the_key() {
     });
     tokio::task::yield_now().await;
     assert!(!repeated.is_finished());
-    keys.remember(record("a", &clock));
+    keys.remember(record("a", &clock), None);
     drop(ticket);
     assert!(repeated.await.unwrap());
 }

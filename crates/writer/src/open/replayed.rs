@@ -13,7 +13,7 @@ use gigapi_service::{Block, Readiness};
 
 use super::{OpenError, WriterOptions};
 use crate::buffer::Buffer;
-use crate::idempotency::Keys;
+use crate::idempotency::{Keys, Stored};
 use crate::metrics::Metrics;
 use crate::wal::{Applied, Disk, Interval, LogOptions, Record, Replay, replay};
 
@@ -48,7 +48,7 @@ impl Replayed {
 
     /// Per table, up to where the log knows its rows to have been committed.
     fn committed(&self) -> HashMap<TableId, u64> {
-        let mut committed = self.replay.committed.clone();
+        let mut committed = self.replay.note.committed.clone();
         for Interval { table, lo, .. } in &self.intervals {
             let known = committed.entry(*table).or_default();
             *known = (lo - 1).max(*known);
@@ -56,16 +56,19 @@ impl Replayed {
         committed
     }
 
-    /// Refuses a catalog that has forgotten commits which the log remembers.
+    /// Refuses a catalog that has forgotten commits which the log remembers, unless that is accepted, now or before.
     pub(super) async fn check_committed(
-        &self,
+        &mut self,
         catalog: &dyn Catalog,
         session: &WriterSession,
         options: &WriterOptions,
+        disk: &dyn Disk,
     ) -> Result<(), OpenError> {
+        let mut accepted = Vec::new();
         for (table, known) in self.committed() {
             let found = session.watermarks.get(&table).copied().unwrap_or(0);
-            if found >= known || catalog.table_state(table).await? == TableState::Dropped {
+            let is_accepted = self.replay.note.accepted.get(&table).is_some_and(|accepted| *accepted >= known);
+            if found >= known || is_accepted || catalog.table_state(table).await? == TableState::Dropped {
                 continue;
             }
             let behind = OpenError::CatalogBehind { table, known, found };
@@ -73,8 +76,13 @@ impl Replayed {
                 return Err(behind);
             }
             tracing::error!("{behind}; the loss is accepted");
+            accepted.push((table, known));
         }
-        Ok(())
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        let noted = self.replay.accept(disk, &accepted);
+        noted.map_err(|source| OpenError::Replay { path: options.wal.clone(), source })
     }
 
     /// How the log goes on.
@@ -125,12 +133,13 @@ fn read(disk: &dyn Disk, writer: WriterId, buffer: &Buffer, keys: &Keys) -> std:
         Record::Intervals(noted) => intervals.extend(noted),
         Record::Write(write) => {
             if let Some(record) = &write.idempotency {
-                keys.remember(record.clone());
+                let tables = write.tables.iter().map(|part| part.table).collect();
+                keys.remember(record.clone(), Some(Stored { sequence, tables }));
             }
             let above = write.tables.into_iter().filter(|part| sequence > buffer.watermark(part.table));
             let tables: Vec<_> = above.map(|part| (part.table, Arc::new(part.part))).collect();
             rows += tables.iter().map(|(_, part)| part.rows()).sum::<usize>();
-            buffer.push(sequence, Applied { tables, idempotency: write.idempotency });
+            buffer.push(sequence, Applied { tables, idempotency: write.idempotency, ticket: None });
         }
     })?;
     buffer.skip_to(replay.last_sequence);

@@ -1,13 +1,17 @@
 //! The folder of a log: whose it is, and that nobody else has it open.
 //!
 //! The writer's identity lies inside the folder, so it lives and dies with the rows. A folder without one
-//! is new; whether that is good news is for the caller to tell, who knows the catalog.
+//! is new; whether that is good news is for the caller to tell, who knows the catalog. It stays new, across failed and
+//! killed starts, until the catalog has been asked and knows the identity.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use gigapi_model::{Ids, WriterId};
+
+/// Lies in a folder whose identity the catalog may not know yet.
+const NEW: &str = "NEW";
 
 /// An open, locked log folder. The lock goes with the value, or with the process.
 #[derive(Debug)]
@@ -53,15 +57,16 @@ impl Folder {
             fs::TryLockError::WouldBlock => FolderError::Locked(path.to_owned()),
             fs::TryLockError::Error(source) => io_error(source),
         })?;
-        let owner = path.join("OWNER");
+        let (owner, new) = (path.join("OWNER"), path.join(NEW));
         let (writer, fresh) = match fs::read_to_string(&owner) {
             Ok(text) => {
                 let writer = text.trim().parse();
                 let writer = writer.map_err(|error| FolderError::Owner { path: owner, reason: format!("{error}") })?;
-                (writer, false)
+                (writer, new.try_exists().map_err(io_error)?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let writer = WriterId::from_uuid(ids.random());
+                write_durably(path, &new, "").map_err(io_error)?;
                 write_durably(path, &owner, &writer.to_string()).map_err(io_error)?;
                 (writer, true)
             }
@@ -75,9 +80,19 @@ impl Folder {
         self.writer
     }
 
-    /// Whether the identity was made just now: the folder was empty or new.
+    /// Whether the folder was empty or new, and the catalog has not been told of its identity since.
     pub fn is_fresh(&self) -> bool {
         self.fresh
+    }
+
+    /// The catalog knows the identity.
+    pub fn registered(&self) -> Result<(), FolderError> {
+        let io_error = |source| FolderError::Io { path: self.path.clone(), source };
+        match fs::remove_file(self.path.join(NEW)) {
+            Ok(()) => File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io_error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(io_error(source)),
+        }
     }
 
     /// Where it is.
@@ -93,3 +108,6 @@ fn write_durably(folder: &Path, file: &Path, text: &str) -> io::Result<()> {
     fs::rename(&temporary, file)?;
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

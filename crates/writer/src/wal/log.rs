@@ -5,6 +5,7 @@
 //! would report success: the segment is left as it is, its waiters are told, and the next batch goes to a
 //! new segment that takes the same sequences again.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -19,8 +20,9 @@ use tokio::sync::oneshot;
 
 use super::disk::Disk;
 use super::owner::Owner;
-use super::record::{self, Interval};
+use super::record::Interval;
 use super::replay::Replay;
+use crate::idempotency::Ticket;
 
 /// What one append brings to the buffer.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Applied {
     pub tables: Vec<(TableId, Arc<Part>)>,
     /// The request's idempotency key with its answer.
     pub idempotency: Option<IdempotencyRecord>,
+    /// The right to answer that key, until the rows are applied or refused.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// Takes what the log has made durable, by ascending sequence. Quick: it runs on the log's thread.
@@ -43,13 +47,14 @@ pub enum Payload {
     /// A [`super::WriteRecord`].
     Rows(Vec<u8>),
     /// The intervals of a flush.
-    Intervals(Vec<u8>),
+    Intervals(Vec<Interval>),
 }
 
 impl Payload {
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Rows(bytes) | Self::Intervals(bytes) => bytes.len(),
+            Self::Rows(bytes) => bytes.len(),
+            Self::Intervals(intervals) => size_of_val(intervals.as_slice()),
         }
     }
 }
@@ -115,6 +120,9 @@ pub struct LogStatus {
     pub failing: AtomicBool,
     /// How long a sync takes, in seconds.
     pub sync_seconds: Histogram,
+    /// Tables whose rows keep old segments although those of other tables are committed, and only where that leaves
+    /// little room.
+    pub lagging: Mutex<HashSet<TableId>>,
 }
 
 impl LogStatus {
@@ -126,6 +134,7 @@ impl LogStatus {
             syncs: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             sync_seconds,
+            lagging: Mutex::default(),
         }
     }
 }
@@ -177,13 +186,19 @@ impl Log {
     /// Writes down which intervals are about to be committed; when it returns, that survives.
     pub async fn note(&self, intervals: &[Interval]) -> Result<(), LogError> {
         let (done, told) = oneshot::channel();
-        let applied = Applied { tables: Vec::new(), idempotency: None };
-        let payload = Payload::Intervals(record::encode_intervals(intervals));
+        let applied = Applied { tables: Vec::new(), idempotency: None, ticket: None };
+        let payload = Payload::Intervals(intervals.to_vec());
         self.append(Append { payload, definitions: Vec::new(), applied, done: Some(done) })?;
         told.await.unwrap_or(Err(LogError::Closed)).map(drop)
     }
 
-    /// Removes the oldest segments as long as `passed` holds for every table in them.
+    /// Whether rows of this table are what keeps the log from becoming shorter.
+    pub fn is_lagging(&self, table: TableId) -> bool {
+        self.status.lagging.lock().unwrap_or_else(PoisonError::into_inner).contains(&table)
+    }
+
+    /// Removes the oldest segments as long as `passed` holds for every table in them; where room is scarce, later ones
+    /// too.
     pub fn release(&self, passed: impl Fn(TableId, u64) -> bool + Send + 'static) {
         // A closed log has nothing to release.
         let _ = self.commands.send(Command::Release(Box::new(passed)));

@@ -11,10 +11,10 @@ use std::sync::mpsc::Receiver;
 use gigapi_model::TableId;
 use tokio::time::Instant;
 
-use super::committed;
 use super::disk::{Disk, DiskFile};
-use super::log::{Append, Apply, Command, LogError, LogOptions, LogStatus, Passed, Payload};
-use super::record::{self, OVERHEAD};
+use super::log::{Append, Apply, Command, LogError, LogOptions, LogStatus, Payload};
+use super::note::Note;
+use super::record::{self, Interval, OVERHEAD};
 use super::replay::{Replay, ReplayedSegment};
 use super::segment::{HEADER_BYTES, Header, file_name};
 use crate::crash::crash_point;
@@ -23,23 +23,23 @@ use crate::crash::crash_point;
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
 pub(super) struct Owner {
-    disk: Arc<dyn Disk>,
-    options: LogOptions,
-    status: Arc<LogStatus>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) options: LogOptions,
+    pub(super) status: Arc<LogStatus>,
     apply: Box<dyn Apply>,
     /// Finished segments, oldest first.
-    finished: Vec<ReplayedSegment>,
-    current: Option<Current>,
+    pub(super) finished: Vec<ReplayedSegment>,
+    pub(super) current: Option<Current>,
     next_segment: u64,
     next_sequence: u64,
-    /// Per table, the last sequence of segments that are gone: the catalog has committed it.
-    committed: HashMap<TableId, u64>,
+    /// What is known of segments that are gone.
+    pub(super) note: Note,
 }
 
 /// The segment that is being written.
-struct Current {
+pub(super) struct Current {
     file: Box<dyn DiskFile>,
-    segment: ReplayedSegment,
+    pub(super) segment: ReplayedSegment,
     /// Definitions that it holds, by table and revision.
     defined: HashSet<(TableId, u64)>,
 }
@@ -53,8 +53,8 @@ impl Owner {
         apply: Box<dyn Apply>,
     ) -> Self {
         let next_sequence = options.first_sequence.max(replay.last_sequence + 1);
-        let (finished, next_segment, committed) = (replay.segments, replay.next_segment, replay.committed);
-        Self { disk, options, status, apply, finished, current: None, next_segment, next_sequence, committed }
+        let (finished, next_segment, note) = (replay.segments, replay.next_segment, replay.note);
+        Self { disk, options, status, apply, finished, current: None, next_segment, next_sequence, note }
     }
 
     pub(super) fn run(&mut self, inbox: &Receiver<Command>) {
@@ -126,6 +126,7 @@ impl Owner {
         let mut sequences = Vec::with_capacity(batch.len());
         let mut defined = Vec::new();
         let mut touched: HashMap<TableId, u64> = HashMap::new();
+        let mut intervals: Vec<Interval> = Vec::new();
         for append in batch {
             for definition in &append.definitions {
                 let key = (definition.id, definition.revision);
@@ -138,7 +139,10 @@ impl Owner {
             }
             match &append.payload {
                 Payload::Rows(rows) => record::put_write(&mut out, sequence, synced, epoch, rows),
-                Payload::Intervals(noted) => record::put_intervals(&mut out, sequence, synced, epoch, noted),
+                Payload::Intervals(noted) => {
+                    record::put_intervals(&mut out, sequence, synced, epoch, &record::encode_intervals(noted));
+                    intervals.extend(noted);
+                }
             }
             touched.extend(append.applied.tables.iter().map(|(table, _)| (*table, sequence)));
             sequences.push(sequence);
@@ -162,6 +166,7 @@ impl Owner {
         crash_point("wal:after-sync");
         current.segment.bytes += out.len() as u64;
         current.segment.tables.extend(touched);
+        current.segment.intervals.extend(intervals);
         current.defined.extend(defined);
         self.status.sync_seconds.observe(started.elapsed().as_secs_f64());
         self.status.syncs.fetch_add(1, Ordering::Relaxed);
@@ -193,8 +198,12 @@ impl Owner {
                     return Err(error);
                 }
                 self.status.syncs.fetch_add(2, Ordering::Relaxed);
-                let segment =
-                    ReplayedSegment { number: header.number, bytes: HEADER_BYTES as u64, tables: HashMap::new() };
+                let segment = ReplayedSegment {
+                    number: header.number,
+                    first_sequence: header.first_sequence,
+                    bytes: HEADER_BYTES as u64,
+                    ..Default::default()
+                };
                 *empty = Some(Current { file, segment, defined: HashSet::new() });
             }
         }
@@ -202,7 +211,7 @@ impl Owner {
     }
 
     /// Opens a new segment before the present one is full. Where the disk has no room even for that, all stays.
-    fn roll(&mut self) {
+    pub(super) fn roll(&mut self) {
         let Some(current) = self.current.take() else { return };
         match self.segment() {
             Ok(_) => self.finished.push(current.segment),
@@ -218,57 +227,7 @@ impl Owner {
         }
     }
 
-    fn release(&mut self, passed: &Passed) {
-        let done = |segment: &ReplayedSegment| segment.tables.iter().all(|(&table, &last)| passed(table, last));
-        let scarce = self.status.failing.load(Ordering::Relaxed) || self.bytes() >= self.options.bytes_max / 2;
-        let is_spent = |current: &Current| !current.segment.tables.is_empty() && done(&current.segment);
-        if scarce && self.current.as_ref().is_some_and(is_spent) {
-            self.roll();
-        }
-        // The newest segment stays even if nothing in it is needed: its header holds the sequence.
-        let keep_newest = usize::from(self.current.is_none());
-        let removable = self.finished.len() - keep_newest.min(self.finished.len());
-        let spent = self.finished.iter().take(removable).take_while(|segment| done(segment)).count();
-        if spent > 0
-            && let Err(error) = self.remember(spent)
-        {
-            // They go all the same: where the disk is full, this is what makes room. The next note makes up for it.
-            tracing::warn!(%error, "what segments held that are no longer needed cannot be noted");
-        }
-        let mut removed = 0;
-        while removed < spent {
-            crash_point("wal:before-unlink");
-            let name = file_name(self.finished[removed].number);
-            if let Err(error) = self.disk.remove(&name)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                tracing::warn!(%error, segment = name, "a segment that is no longer needed cannot be removed");
-                break;
-            }
-            removed += 1;
-        }
-        if removed > 0 {
-            self.finished.drain(..removed);
-            self.status.syncs.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = self.disk.sync_names() {
-                tracing::warn!(%error, "the removal of segments is not durable yet");
-            }
-            crash_point("wal:after-unlink");
-        }
-    }
-
-    /// Notes durably what the oldest segments held, before they go.
-    fn remember(&mut self, segments: usize) -> io::Result<()> {
-        for (table, last) in self.finished.iter().take(segments).flat_map(|segment| &segment.tables) {
-            let known = self.committed.entry(*table).or_default();
-            *known = (*last).max(*known);
-        }
-        let newest = self.finished.get(segments.saturating_sub(1)).map_or(0, |segment| segment.number);
-        self.status.syncs.fetch_add(2, Ordering::Relaxed);
-        committed::write(self.disk.as_ref(), newest, &self.committed)
-    }
-
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let current = self.current.as_ref().map(|current| &current.segment);
         self.finished.iter().chain(current).map(|segment| segment.bytes).sum()
     }

@@ -10,9 +10,9 @@ use std::io;
 
 use gigapi_model::{TableId, WriterId};
 
-use super::committed;
 use super::disk::Disk;
-use super::record::{Frame, Record};
+use super::note::{self, Note};
+use super::record::{Frame, Interval, Record};
 use super::segment::{HEADER_BYTES, Header, file_name, number_of};
 
 /// A segment that is still on the disk.
@@ -20,10 +20,14 @@ use super::segment::{HEADER_BYTES, Header, file_name, number_of};
 pub struct ReplayedSegment {
     /// Its number.
     pub number: u64,
+    /// The sequence that it begins with; 0 if it cannot be read.
+    pub first_sequence: u64,
     /// Its size.
     pub bytes: u64,
     /// Per table, the last sequence of its rows in the segment.
     pub tables: HashMap<TableId, u64>,
+    /// Intervals that were noted in it.
+    pub intervals: Vec<Interval>,
 }
 
 /// What was found.
@@ -35,18 +39,31 @@ pub struct Replay {
     pub last_sequence: u64,
     /// The number of the next segment.
     pub next_segment: u64,
-    /// Per table, the last sequence of segments that are gone: a catalog whose watermark is below it was rolled back.
-    pub committed: HashMap<TableId, u64>,
+    /// What is known of segments that are gone. A catalog whose watermark is below what they had committed was rolled
+    /// back.
+    pub note: Note,
     /// One sentence for each damaged place.
     pub damage: Vec<String>,
+}
+
+impl Replay {
+    /// Remembers that the loss of these tables' committed rows is accepted, up to these sequences; when it returns, that
+    /// survives.
+    pub fn accept(&mut self, disk: &dyn Disk, losses: &[(TableId, u64)]) -> io::Result<()> {
+        self.note.accepted.extend(losses.iter().copied());
+        note::write(disk, &self.note)
+    }
 }
 
 /// Reads all segments in order and hands each whole record to `on_record` with its sequence.
 pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, Record)) -> io::Result<Replay> {
     let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
-    let committed = committed::read(disk)?;
-    let mut state = Reader { disk, writer, on_record, replay: Replay { committed, ..Replay::default() } };
+    let note = note::read(disk)?;
+    if !note.intervals.is_empty() {
+        on_record(0, Record::Intervals(note.intervals.clone()));
+    }
+    let mut state = Reader { disk, writer, on_record, replay: Replay { note, ..Replay::default() } };
     state.replay.next_segment = numbers.last().map_or(1, |last| last + 1);
     let mut rest = numbers.iter().copied();
     let mut is_first = true;
@@ -56,7 +73,9 @@ pub fn replay(disk: &dyn Disk, writer: WriterId, on_record: &mut dyn FnMut(u64, 
         let mut stubs = Vec::new();
         current = next_segment(disk, &mut rest, &mut stubs)?;
         let next = current.as_ref().and_then(|(_, next)| Header::decode(next).ok());
-        let given_up_from = next.map(|(next, _)| next.first_sequence);
+        let own = Header::decode(&bytes).ok().map(|(own, _)| own.first_sequence);
+        let gap = own.and_then(|own| state.replay.note.gap_from(own));
+        let given_up_from = next.map(|(next, _)| gap.unwrap_or(u64::MAX).min(next.first_sequence));
         let position = Position { number, is_first, is_last: current.is_none(), given_up_from };
         state.segment(&position, &bytes)?;
         state.replay.segments.extend(stubs);
@@ -110,16 +129,13 @@ impl Reader<'_> {
         let mut damage: Option<String> = None;
         match Header::decode(bytes) {
             Ok((header, _)) => {
+                segment.first_sequence = header.first_sequence;
                 if header.writer != self.writer || header.number != position.number {
                     damage = Some("it belongs to another log".to_owned());
                 } else if header.first_sequence > self.replay.last_sequence + 1 {
-                    if !position.is_first {
-                        let missing = format!(
-                            "records {} to {} are missing before it",
-                            self.replay.last_sequence + 1,
-                            header.first_sequence - 1
-                        );
-                        damage = Some(missing);
+                    let missed = (self.replay.last_sequence + 1, header.first_sequence - 1);
+                    if !position.is_first && !self.replay.note.covers(missed.0, missed.1) {
+                        damage = Some(format!("records {} to {} are missing before it", missed.0, missed.1));
                     }
                     self.replay.last_sequence = header.first_sequence - 1;
                 }
@@ -178,10 +194,12 @@ impl Reader<'_> {
     fn record(&mut self, frame: &Frame<'_>, segment: &mut ReplayedSegment) -> Result<(), String> {
         self.replay.last_sequence = frame.sequence;
         let record = frame.decode().map_err(|reason| format!("record {} cannot be read: {reason}", frame.sequence))?;
-        if let Record::Write(write) = &record {
-            for part in &write.tables {
-                segment.tables.insert(part.table, frame.sequence);
+        match &record {
+            Record::Write(write) => {
+                segment.tables.extend(write.tables.iter().map(|part| (part.table, frame.sequence)));
             }
+            Record::Intervals(noted) => segment.intervals.extend(noted),
+            Record::Definition(_) => {}
         }
         (self.on_record)(frame.sequence, record);
         Ok(())

@@ -1,5 +1,7 @@
 //! The log on a disk that loses power, fails to write and fails to sync.
 
+mod behind;
+mod random;
 mod simulated;
 
 use std::collections::BTreeMap;
@@ -11,7 +13,6 @@ use gigapi_model::{
 };
 use gigapi_rows::{Draft, Part, Values, conform};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use proptest::prelude::*;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -37,7 +38,11 @@ fn writer() -> WriterId {
 }
 
 fn table() -> Arc<TableDef> {
-    let id = TableId::from_uuid(Uuid::from_u128(1));
+    table_of(1)
+}
+
+fn table_of(number: u128) -> Arc<TableDef> {
+    let id = TableId::from_uuid(Uuid::from_u128(number));
     let empty = TableDef::new(id, DatabaseName::new("d").unwrap(), TableName::new("m").unwrap(), TableKey::None);
     let value =
         NewColumn { name: ColumnName::new("v").unwrap(), column_type: ColumnType::Integer, role: ColumnRole::Field };
@@ -61,11 +66,15 @@ fn value_of(part: &Part) -> i64 {
 }
 
 fn append(value: i64) -> (Append, oneshot::Receiver<Result<u64, LogError>>) {
+    append_to(1, value)
+}
+
+fn append_to(number: u128, value: i64) -> (Append, oneshot::Receiver<Result<u64, LogError>>) {
     let (done, told) = oneshot::channel();
-    let tables = vec![(table().id, part(value))];
+    let tables = vec![(table_of(number).id, part(value))];
     let payload = WriteRecord::encode(None, tables.iter().map(|(id, part)| (*id, part.as_ref())));
-    let applied = Applied { tables, idempotency: None };
-    (Append { payload: Payload::Rows(payload), definitions: vec![table()], applied, done: Some(done) }, told)
+    let applied = Applied { tables, idempotency: None, ticket: None };
+    (Append { payload: Payload::Rows(payload), definitions: vec![table_of(number)], applied, done: Some(done) }, told)
 }
 
 fn start(disk: &Arc<SimulatedDisk>, seen: &Seen, segment_bytes: u64) -> (Log, Replay, BTreeMap<u64, i64>) {
@@ -86,7 +95,7 @@ fn start_within(
     })
     .unwrap();
     let kept = Replay {
-        committed: found.committed.clone(),
+        note: found.note.clone(),
         segments: found.segments.clone(),
         last_sequence: found.last_sequence,
         next_segment: found.next_segment,
@@ -151,6 +160,18 @@ fn a_failed_sync_gives_its_segment_up_and_its_sequences_are_given_again() {
     assert_eq!(replayed.into_values().collect::<Vec<_>>(), [1, 3], "a record whose sync failed came back");
 }
 
+/// What a next process reads of intervals.
+fn noted(disk: &SimulatedDisk) -> Vec<Interval> {
+    let mut noted = Vec::new();
+    replay(disk, writer(), &mut |_, record| {
+        if let Record::Intervals(intervals) = record {
+            noted.extend(intervals);
+        }
+    })
+    .unwrap();
+    noted
+}
+
 fn segments(disk: &SimulatedDisk) -> usize {
     disk.list().unwrap().iter().filter(|name| name.ends_with(".wal")).count()
 }
@@ -169,7 +190,7 @@ fn released_segments_go_but_the_sequence_stays() {
     let (log, found, replayed) = start(&disk, &Seen::default(), 1);
     assert!(found.damage.is_empty(), "{:?}", found.damage);
     // What went is remembered, up to the record before the segment that stayed.
-    assert_eq!(found.committed.into_values().collect::<Vec<_>>(), [last - 2]);
+    assert_eq!(found.note.committed.into_values().collect::<Vec<_>>(), [last - 2]);
     assert_eq!(found.last_sequence, last);
     assert_eq!(replayed.len(), 1);
     log.release(|_, _| true);
@@ -297,102 +318,4 @@ async fn intervals_survive_a_power_loss_and_take_a_sequence() {
     assert_eq!(noted, [(1, intervals.to_vec())]);
     log.close();
     assert_eq!(log.note(&intervals).await, Err(LogError::Closed));
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Write(u8),
-    FailAppend,
-    FailSync,
-    Release(u8),
-    PowerLoss(u64),
-    Restart,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (1_u8..5).prop_map(Step::Write),
-        1 => Just(Step::FailAppend),
-        1 => Just(Step::FailSync),
-        1 => any::<u8>().prop_map(Step::Release),
-        1 => any::<u64>().prop_map(Step::PowerLoss),
-        1 => Just(Step::Restart),
-    ]
-}
-
-/// Values that may be found again: acknowledged ones must be, refused ones may be if the power went.
-#[derive(Default)]
-struct Ledger {
-    acknowledged: BTreeMap<u64, i64>,
-    refused: Vec<i64>,
-    released: u64,
-    next: i64,
-}
-
-impl Ledger {
-    fn check(&self, replayed: &BTreeMap<u64, i64>) {
-        for (sequence, value) in &self.acknowledged {
-            if *sequence > self.released {
-                assert_eq!(replayed.get(sequence), Some(value), "sequence {sequence} was lost or replaced");
-            }
-        }
-        for (sequence, value) in replayed {
-            let known = self.acknowledged.get(sequence) == Some(value) || self.refused.contains(value);
-            assert!(known, "sequence {sequence} holds {value}, which nobody wrote there");
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
-    #[test]
-    fn random_failures_lose_and_invent_nothing(steps in prop::collection::vec(step(), 1..40), segment in prop::sample::select(vec![1_u64, 600, 1 << 20]), bytes_max in prop::sample::select(vec![2_000, u64::MAX])) {
-        let disk = Arc::new(SimulatedDisk::default());
-        let mut ledger = Ledger::default();
-        let (mut log, _, _) = start_within(&disk, &Seen::default(), segment, bytes_max);
-        for step in steps {
-            match step {
-                Step::Write(count) => {
-                    // Sent together, so that they share syncs and failures.
-                    let sent: Vec<_> = (0..count).map(|_| {
-                        let value = ledger.next;
-                        ledger.next += 1;
-                        let (append, told) = append(value);
-                        log.append(append).unwrap();
-                        (value, told)
-                    }).collect();
-                    for (value, told) in sent {
-                        match told.blocking_recv().unwrap() {
-                            Ok(sequence) => { ledger.acknowledged.insert(sequence, value); }
-                            Err(_) => ledger.refused.push(value),
-                        }
-                    }
-                }
-                Step::FailAppend => disk.fail_next_append(),
-                Step::FailSync => disk.fail_next_sync(),
-                Step::Release(share) => {
-                    let up_to = ledger.acknowledged.keys().last().copied().unwrap_or(0) * u64::from(share) / 255;
-                    ledger.released = ledger.released.max(up_to);
-                    log.release(move |_, last| last <= up_to);
-                }
-                Step::PowerLoss(_) | Step::Restart => {
-                    log.close();
-                    disk.forget_failures();
-                    if let Step::PowerLoss(seed) = step {
-                        disk.lose_power(seed);
-                    }
-                    let (again, found, replayed) = start_within(&disk, &Seen::default(), segment, bytes_max);
-                    prop_assert_eq!(&found.damage, &Vec::<String>::new());
-                    ledger.check(&replayed);
-                    // What came back is as good as acknowledged from here on.
-                    for (sequence, value) in replayed {
-                        ledger.refused.retain(|refused| *refused != value);
-                        ledger.acknowledged.insert(sequence, value);
-                    }
-                    log = again;
-                }
-            }
-        }
-        log.close();
-    }
 }

@@ -58,9 +58,9 @@ pub(crate) async fn run(server: &Server) -> Result<Ingested> {
     println!("  {:>12.0} MiB resident at most", mib(watched));
     let counted = client.number("bench", "SELECT count(*) FROM cpu").await?;
     println!("  {counted:>12.0} rows counted by SQL right after the last acknowledgement");
-    for work in ["Parse", "Conform", "Sort", "Encode"] {
+    for work in ["parse", "conform", "sort", "encode"] {
         let cpu = client.metric(&format!("gigapi_writer_cpu_seconds_total{{work=\"{work}\"}}")).await?;
-        println!("  {:>12.3} of them: {}", cpu / millions, work.to_lowercase());
+        println!("  {:>12.3} of them: {work}", cpu / millions);
     }
     for (name, metric) in [
         ("log syncs", "gigapi_wal_sync_seconds_sum"),

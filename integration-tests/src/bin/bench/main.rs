@@ -7,6 +7,7 @@ mod shared;
 mod single;
 mod start;
 mod tables;
+mod visible;
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use integration_tests::{Client, Redis, Server, ServerOptions, binary_named, until};
 
 use crate::ingest::run;
+use crate::visible;
 
 const KEY: &str = "bench";
 const SECRET: &str = "a secret of the bench";
@@ -39,12 +40,12 @@ async fn s3(folder: &std::path::Path) -> Result<S3Process> {
     Ok(started)
 }
 
-fn member(folder: &std::path::Path, redis: &Redis, s3: &S3Process) -> ServerOptions {
-    ServerOptions::new(&folder.join("data"))
+fn member(folder: &std::path::Path, name: &str, redis: &Redis, s3: &S3Process) -> ServerOptions {
+    ServerOptions::new(&folder.join(name))
         .set("LOGLEVEL", "warn")
         .set("GIGAPI_METADATA_TYPE", "redis")
         .set("GIGAPI_METADATA_URL", redis.url())
-        .set("GIGAPI_WRITER_NAME", "bench")
+        .set("GIGAPI_WRITER_NAME", name)
         .set("GIGAPI_LAYERS_0_NAME", "objects")
         .set("GIGAPI_LAYERS_0_TYPE", "s3")
         .set("GIGAPI_LAYERS_0_URL", format!("s3://127.0.0.1:{}/bench/data?secure=false&url-style=path", s3.port))
@@ -65,7 +66,7 @@ pub(crate) async fn ingest(alone: Option<f64>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let redis = Redis::start().await?;
     let objects = s3(&folder.path().join("objects")).await?;
-    let server = member(folder.path(), &redis, &objects).start().await?;
+    let server = member(folder.path(), "data", &redis, &objects).start().await?;
     println!("ingest: catalog in Redis, layer in S3, on the same machine");
     let before = requests(&server).await?;
     let ingested = run(&server).await?;
@@ -88,6 +89,9 @@ pub(crate) async fn ingest(alone: Option<f64>) -> Result<()> {
         client.rows("bench", sql).await?;
         println!("  {:>12.0} requests to S3 for {name}", requests(&server).await? - before);
     }
+    let querier = member(folder.path(), "querier", &redis, &objects).set("GIGAPI_MODE", "readonly").start().await?;
+    visible::elsewhere(&server, &querier).await?;
+    querier.stop().await?;
     server.stop().await?;
     Ok(())
 }

@@ -10,6 +10,13 @@ fn meta(epochs: Option<Epochs>, rev: u64) -> Meta {
     Meta { epochs, rev, rebuilding: None, suspect: None }
 }
 
+impl Seen {
+    /// An answer to what was asked just now.
+    fn answer(&mut self, meta: &Meta) -> std::result::Result<Epochs, Verdict> {
+        self.judge(self.mark(), meta)
+    }
+}
+
 fn lost(verdict: std::result::Result<Epochs, Verdict>) -> String {
     match verdict {
         Err(Verdict::Lost(reason)) => reason,
@@ -20,39 +27,79 @@ fn lost(verdict: std::result::Result<Epochs, Verdict>) -> String {
 
 #[test]
 fn a_process_that_knows_nothing_takes_what_it_finds() {
-    assert!(matches!(Seen::default().judge(&meta(None, 0)), Err(Verdict::Unfounded)));
+    assert!(matches!(Seen::default().answer(&meta(None, 0)), Err(Verdict::Unfounded)));
     let mut seen = Seen::default();
-    assert_eq!(seen.judge(&meta(Some(epochs(1, 3)), 7)).ok(), Some(epochs(1, 3)));
-    assert_eq!(seen.judge(&meta(Some(epochs(1, 3)), 8)).ok(), Some(epochs(1, 3)));
+    assert_eq!(seen.answer(&meta(Some(epochs(1, 3)), 7)).ok(), Some(epochs(1, 3)));
+    assert_eq!(seen.answer(&meta(Some(epochs(1, 3)), 8)).ok(), Some(epochs(1, 3)));
 }
 
 #[test]
 fn less_than_what_was_seen_is_a_loss() {
     let seen = || {
         let mut seen = Seen::default();
-        assert!(seen.judge(&meta(Some(epochs(1, 3)), 7)).is_ok());
+        assert!(seen.answer(&meta(Some(epochs(1, 3)), 7)).is_ok());
         seen
     };
-    assert!(lost(seen().judge(&meta(None, 0))).contains("emptied"));
+    assert!(lost(seen().answer(&meta(None, 0))).contains("emptied"));
     assert!(
-        matches!(seen().judge(&meta(Some(epochs(2, 3)), 9)), Err(Verdict::Foreign(found)) if found == epochs(2, 3).catalog)
+        matches!(seen().answer(&meta(Some(epochs(2, 3)), 9)), Err(Verdict::Foreign(found)) if found == epochs(2, 3).catalog)
     );
-    assert!(lost(seen().judge(&meta(Some(epochs(1, 2)), 9))).contains("epoch 2"));
-    assert!(lost(seen().judge(&meta(Some(epochs(1, 3)), 6))).contains("rolled back"));
+    assert!(lost(seen().answer(&meta(Some(epochs(1, 2)), 9))).contains("epoch 2"));
+    assert!(lost(seen().answer(&meta(Some(epochs(1, 3)), 6))).contains("rolled back"));
     let suspect = Meta { suspect: Some("a table is older".to_owned()), ..meta(Some(epochs(1, 3)), 7) };
-    assert_eq!(lost(seen().judge(&suspect)), "a table is older");
+    assert_eq!(lost(seen().answer(&suspect)), "a table is older");
 }
 
 #[test]
 fn a_loss_lasts_until_a_later_epoch_begins() {
     let mut seen = Seen::default();
-    assert!(seen.judge(&meta(Some(epochs(1, 3)), 7)).is_ok());
-    seen.lost = Some((3, "a table is older".to_owned()));
-    assert_eq!(lost(seen.judge(&meta(Some(epochs(1, 3)), 8))), "a table is older");
+    assert!(seen.answer(&meta(Some(epochs(1, 3)), 7)).is_ok());
+    assert_eq!(seen.lose("a table is older"), Some((3, true)));
+    assert_eq!(lost(seen.answer(&meta(Some(epochs(1, 3)), 8))), "a table is older");
     let rebuilding = Meta { rebuilding: Some((4, Timestamp::from_nanos(5))), ..meta(None, 0) };
-    assert!(matches!(seen.judge(&rebuilding), Err(Verdict::Rebuilding(4, _))));
+    assert!(matches!(seen.answer(&rebuilding), Err(Verdict::Rebuilding(4, _))));
     // The registry counts anew after a rebuild, and names are read anew.
     seen.names = Some(Arc::default());
-    assert_eq!(seen.judge(&meta(Some(epochs(1, 4)), 1)).ok(), Some(epochs(1, 4)));
+    assert_eq!(seen.answer(&meta(Some(epochs(1, 4)), 1)).ok(), Some(epochs(1, 4)));
     assert!(seen.lost.is_none() && seen.names.is_none());
+}
+
+#[test]
+fn an_answer_that_comes_late_is_no_loss() {
+    // Asked before the catalog was founded, and judged afterwards.
+    let mut seen = Seen::default();
+    let mark = seen.mark();
+    assert!(seen.answer(&meta(Some(epochs(1, 3)), 7)).is_ok());
+    assert_eq!(seen.judge(mark, &meta(None, 0)).ok(), Some(epochs(1, 3)));
+    // Asked together, and judged in another order: by revision, and across a rebuild.
+    let mark = seen.mark();
+    assert!(seen.answer(&meta(Some(epochs(1, 3)), 9)).is_ok());
+    assert_eq!(seen.judge(mark, &meta(Some(epochs(1, 3)), 8)).ok(), Some(epochs(1, 3)));
+    assert!(seen.answer(&meta(Some(epochs(1, 4)), 2)).is_ok());
+    let suspect = Meta { suspect: Some("a table is older".to_owned()), ..meta(Some(epochs(1, 3)), 9) };
+    assert_eq!(seen.judge(mark, &suspect).ok(), Some(epochs(1, 4)));
+    // Nothing of that was taken in, and less than what was known when it was asked is a loss as before.
+    assert_eq!((seen.known, seen.rev), (Some(epochs(1, 4)), 2));
+    assert!(lost(seen.judge(mark, &meta(Some(epochs(1, 3)), 6))).contains("rolled back"));
+    assert!(lost(seen.judge(mark, &meta(None, 0))).contains("emptied"));
+    // A suspicion of the epoch that serves holds, late or not.
+    let mark = seen.mark();
+    assert!(seen.answer(&meta(Some(epochs(1, 4)), 3)).is_ok());
+    let suspect = Meta { suspect: Some("a table is older".to_owned()), ..meta(Some(epochs(1, 4)), 2) };
+    assert_eq!(lost(seen.judge(mark, &suspect)), "a table is older");
+}
+
+#[test]
+fn a_loss_is_told_until_the_registry_has_it() {
+    let mut seen = Seen::default();
+    assert!(seen.answer(&meta(Some(epochs(1, 3)), 7)).is_ok());
+    assert_eq!(seen.lose("a table is older"), Some((3, true)));
+    assert_eq!(seen.lose("a table is older"), Some((3, false)));
+    seen.told(2);
+    assert_eq!(seen.lose("a table is older"), Some((3, false)));
+    seen.told(3);
+    assert_eq!(seen.lose("a table is older"), None);
+    // A later epoch may be lost too.
+    assert!(seen.answer(&meta(Some(epochs(1, 4)), 8)).is_ok());
+    assert_eq!(seen.lose("it was emptied"), Some((4, true)));
 }

@@ -182,6 +182,73 @@ async fn a_restored_table_that_was_not_opened_is_opened_by_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_was_superseded_removes_nothing() {
+    let scene = scene().await;
+    let catalog = Uuid::from_u128(1);
+    let export = scene.rig.catalog.export(scene.table.id).await.unwrap();
+    scene.rebuild(export.clone()).await;
+    let owner = gigapi_model::CatalogId::from_uuid(catalog);
+    let restore = |epoch| Restore {
+        catalog: owner,
+        epoch,
+        tables: vec![TableExport { epoch, ..export.clone() }],
+        dropped: vec![],
+    };
+    // It has begun, sleeps, and wakes up after a later one has ended: between any two of its steps.
+    scene.other.begin(3).await.unwrap();
+    scene.rig.catalog.begin_restore(4).await.unwrap();
+    scene.rig.catalog.restore(restore(4)).await.unwrap();
+    assert_eq!(scene.query().await, (1, false));
+    let late = scene.other.restore_table(&restore(3).tables[0], 3).await;
+    assert!(matches!(late, Err(Error::Superseded { epoch: 3 })), "{late:?}");
+    assert!(matches!(
+        scene.other.restore_all(restore(3)).await,
+        Err(Error::Superseded { .. } | Error::StaleEpoch { .. })
+    ));
+    assert_eq!(scene.query().await, (1, false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_a_superseded_rebuild_left_behind_is_a_loss() {
+    let scene = scene().await;
+    let export = scene.rig.catalog.export(scene.table.id).await.unwrap();
+    scene.rebuild(export).await;
+    let head = scene.rig_keys().head;
+    scene.command(&["HSET", &head, "epoch", "1", "state", "recovering"]).await;
+    assert_eq!(scene.query().await, (2, true));
+    let standing = scene.rig.catalog.standing().await.unwrap();
+    assert!(matches!(&standing, Standing::Lost { reason } if reason.contains("left behind")), "{standing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_told_of_a_loss_as_soon_as_they_can_be() {
+    let scene = scene().await;
+    // A replica for a moment: what it says is a loss, and it takes no word of it.
+    scene.command(&["HINCRBY", &scene.other.0.registry.meta, "rev", "-1"]).await;
+    scene.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    assert!(matches!(scene.other.standing().await.unwrap(), Standing::Lost { .. }));
+    scene.command(&["REPLICAOF", "NO", "ONE"]).await;
+    scene.command(&["HINCRBY", &scene.other.0.registry.meta, "rev", "1"]).await;
+    assert!(matches!(scene.rig.catalog.standing().await.unwrap(), Standing::Serving(_)));
+    assert!(matches!(scene.other.standing().await.unwrap(), Standing::Lost { .. }));
+    let standing = scene.rig.catalog.standing().await.unwrap();
+    assert!(matches!(&standing, Standing::Lost { reason } if reason.contains("rolled back")), "{standing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drop_that_was_cut_short_frees_its_name_when_it_is_repeated() {
+    let scene = scene().await;
+    scene.rig.catalog.drop_table(scene.table.id).await.unwrap();
+    // As if its process had died before the name was freed.
+    let name = registry::field(&scene.table.database, &scene.table.name);
+    let registry = &scene.other.0.registry;
+    scene.command(&["HSET", &registry.names, &name, &scene.table.id.to_string()]).await;
+    scene.command(&["HINCRBY", &registry.meta, "rev", "1"]).await;
+    scene.rig.catalog.drop_table(scene.table.id).await.unwrap();
+    assert_eq!(scene.other.named(&scene.table.database, &scene.table.name).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_answer_is_borne_by_queries_alone() {
     let scene = scene().await;
     scene.server().pause();

@@ -121,6 +121,11 @@ impl TestCluster {
     pub(crate) fn url(&self) -> String {
         self.0.iter().map(TestServer::url).collect::<Vec<_>>().join(",")
     }
+
+    /// From here on clients have to give this password.
+    pub(crate) fn require(&self, password: &str) {
+        self.0.iter().for_each(|node| node.until(&["config", "set", "requirepass", password], "OK"));
+    }
 }
 
 fn free_port() -> u16 {

@@ -1,6 +1,16 @@
 use std::path::Path;
 
+use super::*;
 use crate::settings::markdown_table;
+
+#[test]
+fn flags_hold_secrets_and_do_not_show_them() {
+    let typed = ["gigapi", "--secret", "canary", "--metadata-url", "redis://:canary@host", "--http-port", "1"];
+    let matches = SettingsArgs::augment_args(Command::new("gigapi")).get_matches_from(typed);
+    let args = SettingsArgs::from_arg_matches(&matches).unwrap();
+    let shown = format!("{args:?}");
+    assert!(shown.contains("GIGAPI_SECRET") && !shown.contains("canary"), "{shown}");
+}
 
 /// `UPDATE_README=1` writes what the test wants to find.
 #[test]

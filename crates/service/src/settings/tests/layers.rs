@@ -60,14 +60,17 @@ fn the_seeds_example_is_three_layers_alone_and_two_with_a_cache_where_processes_
     let alone = load(&given(SEED, &[("GIGAPI_ROOT", "/srv")])).unwrap();
     assert_eq!(layer_names(&alone.settings), ["cache", "s3", "r2"]);
     assert_eq!(alone.settings.cache.folder, PathBuf::from("/srv/_gigapi/cache"));
-    assert_eq!(alone.warnings, Vec::<String>::new());
+    let told = |setting: &str, warning: &str| warning.starts_with(setting) && warning.contains("no effect");
+    let [hot, warm] = &alone.warnings[..] else { panic!("{:?}", alone.warnings) };
+    assert!(told("GIGAPI_LAYERS_0_TTL", hot) && told("GIGAPI_LAYERS_1_TTL", warm), "{hot} {warm}");
 
     let shared = load(&given(SEED, &REDIS)).unwrap();
     assert_eq!(layer_names(&shared.settings), ["s3", "r2"]);
     assert_eq!(shared.settings.layers[0].ttl, Some(Duration::from_secs(4 * 7 * 86_400)));
     assert_eq!(shared.settings.cache.folder, PathBuf::from("/data/_gigapi/cache"));
-    let [warning] = shared.warnings.as_slice() else { panic!("{:?}", shared.warnings) };
+    let [warning, warm] = shared.warnings.as_slice() else { panic!("{:?}", shared.warnings) };
     assert!(warning.contains("layer cache is not global") && warning.contains("no use for its ttl"), "{warning}");
+    assert!(told("GIGAPI_LAYERS_1_TTL", warm), "{warm}");
     let keys =
         |key: &str, secret: &str| S3Credentials::Keys { key: HiddenText::new(key), secret: HiddenText::new(secret) };
     assert_eq!(s3(&shared.settings, 0).credentials, keys("s3_api_key", "s3_api_secret"));
@@ -104,6 +107,10 @@ fn buckets_are_refused_by_name_for_what_their_url_holds() {
     for (url, reason) in [
         ("s3://host", "names no bucket"),
         ("s3://key:canary@host/b", "give them as AUTH_KEY and AUTH_SECRET"),
+        ("s3://canary:ab/canary@host/b", "give them as AUTH_KEY and AUTH_SECRET"),
+        ("s3://key:12?canary@host/b", "an unknown parameter"),
+        ("s3://host/b?canary", "an unknown parameter"),
+        ("s3://key:canary/b", "is not a URL"),
         ("s3://host/b?secret=canary", "unknown parameter `secret`"),
         ("/data", "is not a URL"),
     ] {
@@ -113,11 +120,25 @@ fn buckets_are_refused_by_name_for_what_their_url_holds() {
         assert!(found[0].problem.contains(reason), "{}", found[0]);
         assert!(!format!("{found:?} {}", found[0]).contains("canary"), "{}", found[0]);
     }
+    // As long as nobody says that it is a bucket.
+    let found = wrong(&given(&["0 NAME s3", "0 URL s3://canary:ab/canary@host/b"], &[]));
+    assert!(!format!("{found:?} {}", found[0]).contains("canary"), "{}", found[0]);
     assert_eq!(names(&wrong(&given(&["0 NAME s3", "0 TYPE s3"], &[]))), ["GIGAPI_LAYERS_0_URL"]);
     let twice = [BUCKET, &["1 NAME other", "1 TYPE s3", "1 URL s3://HOST:9000/b/p/?secure=false"]].concat();
     assert_eq!(names(&wrong(&given(&twice, &[]))), ["GIGAPI_LAYERS_1_URL"]);
     let below = [BUCKET, &["1 NAME other", "1 TYPE s3", "1 URL s3://host:9000/b/p2?secure=false"]].concat();
     assert!(load(&given(&below, &[])).is_ok());
+}
+
+#[test]
+fn a_layers_name_is_what_the_table_says() {
+    let named = |name: &str| given(&[&format!("0 NAME {name}"), "0 URL /a"], &[]);
+    assert!(load(&named(&"a-Z_9".repeat(12))).is_ok());
+    for name in ["a".repeat(65), "a.b".to_owned(), "é".to_owned()] {
+        let found = wrong(&named(&name));
+        assert_eq!(found[0].allowed, "1 to 64 of the characters a-z A-Z 0-9 _ -");
+        assert!(found[0].problem.contains(&found[0].allowed), "{}", found[0]);
+    }
 }
 
 #[test]

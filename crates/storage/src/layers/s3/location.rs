@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use object_store::path::Path;
 use url::{Host, Url};
 
+const HOLDS_KEYS: &str = "holds keys: give them as AUTH_KEY and AUTH_SECRET";
+
 /// Where requests of a layer go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Location {
@@ -37,12 +39,15 @@ pub enum UrlStyle {
 impl S3Location {
     /// Reads the URL. The error says what is wrong and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+        // A secret with a raw `/` cannot be parsed, and is what an `@` in such a text is about.
+        let url = Url::parse(text).map_err(|error| {
+            if text.contains('@') { HOLDS_KEYS.to_owned() } else { format!("is not a URL: {error}") }
+        })?;
         if url.scheme() != "s3" {
             return Err("is not an S3 URL: write s3://endpoint/bucket/prefix".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("holds keys: give them as AUTH_KEY and AUTH_SECRET".to_owned());
+            return Err(HOLDS_KEYS.to_owned());
         }
         if url.fragment().is_some() {
             return Err("holds a `#`: write it as %23".to_owned());
@@ -87,7 +92,7 @@ impl Parameters {
                 "secure" => found.secure.replace(secure(&value)?).is_some(),
                 "url-style" => found.style.replace(style(&value)?).is_some(),
                 "region" => found.region.replace(region(&value)?).is_some(),
-                _ => return Err(format!("has the unknown parameter `{name}`: secure, url-style and region are known")),
+                _ => return Err(unknown_parameter(&name, &value)),
             };
             if again {
                 return Err(format!("has the parameter `{name}` twice: leave one"));
@@ -95,6 +100,13 @@ impl Parameters {
         }
         Ok(found)
     }
+}
+
+/// A name is repeated only if it looks like one: it may be what follows a `?` in a secret.
+fn unknown_parameter(name: &str, value: &str) -> String {
+    let is_name = !value.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let named = if is_name { format!("the unknown parameter `{name}`") } else { "an unknown parameter".to_owned() };
+    format!("has {named}: secure, url-style and region are known")
 }
 
 fn secure(value: &str) -> Result<bool, String> {

@@ -1,0 +1,15 @@
+use axum::body::Body;
+use http::StatusCode;
+
+use super::*;
+
+#[tokio::test]
+async fn requests_are_told_to_come_again_until_the_services_are_up() {
+    let door = Door::default();
+    let ask = || Request::builder().uri("/write").body(Body::empty()).unwrap();
+    let early = door.clone().call(ask()).await.unwrap();
+    assert_eq!(early.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(early.headers().contains_key(http::header::RETRY_AFTER));
+    door.admit(Router::new().route("/write", axum::routing::get(|| async { StatusCode::NO_CONTENT })));
+    assert_eq!(door.clone().call(ask()).await.unwrap().status(), StatusCode::NO_CONTENT);
+}
