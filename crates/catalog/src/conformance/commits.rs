@@ -219,6 +219,13 @@ pub(super) async fn idempotency_keys_are_known_for_their_window(rig: &Rig) {
     refused.idempotency = vec![record("d", 4)];
     rig.commit(refused).await.unwrap_err();
     assert_eq!(later(rig.catalog.idempotency_records().await.unwrap()), [record("c", 3)]);
+    // Those of very many requests.
+    rig.advance(600);
+    let many: Vec<_> = (10_000..12_500).map(|number| record(&number.to_string(), 5)).collect();
+    let mut commit = writer.flush(cpu.id, 2, 2, vec![]);
+    commit.idempotency.clone_from(&many);
+    rig.commit(commit).await.unwrap();
+    assert_eq!(rig.catalog.idempotency_records().await.unwrap(), many);
 }
 
 pub(super) async fn a_writer_reopens_with_its_watermarks(rig: &Rig) {

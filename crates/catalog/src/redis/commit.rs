@@ -10,10 +10,14 @@ use gigapi_model::{
 use super::RedisCatalog;
 use super::graves::{StoredGrave, grave_field};
 use super::replica::{Look, Replica};
+use super::state::encode_idempotency;
 use super::table::{Judged, Place, Write, live};
 use crate::judge::{self, Facts, HeldClaim, Verdict};
 use crate::record::encode_file;
 use crate::{Claim, ClaimRequest, CommitOutcome, Error, Limits, Result};
+
+/// Idempotency records of a commit that are kept as one.
+const RECORDS_TOGETHER: usize = 1_000;
 
 /// A table as a commit to it sees it.
 struct View<'a> {
@@ -181,8 +185,8 @@ fn write_of(
             false => write.set(Place::Statistics, id.as_bytes(), statistics.clone()),
         }
     }
-    for record in &commit.idempotency {
-        write.record(Place::Idempotency, limits.idempotency_window, super::state::encode_idempotency(now, record)?);
+    for records in commit.idempotency.chunks(RECORDS_TOGETHER) {
+        write.record(Place::Idempotency, limits.idempotency_window, encode_idempotency(now, records)?);
     }
     let mut ledger = replica.ledger.clone();
     ledger.record(commit.actor, commit.id, version, now, limits);

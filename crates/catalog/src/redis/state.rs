@@ -1,5 +1,6 @@
 //! A table's whole state out of Redis, a whole catalog into an empty one, and what is read beside snapshots.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -15,29 +16,31 @@ use crate::ledger::Ledger;
 use crate::record::{damaged, encode_file};
 use crate::{Error, Restore, Result, Standing, TableExport};
 
-const VERSION: u32 = 1;
+/// The first version had one record each.
+const VERSION: u32 = 2;
 
 /// Files that one script writes while a catalog is restored: a script blocks the server for as long as it runs.
 const FILES_PER_SCRIPT: usize = 1_000;
 
+/// Records of one commit that lie together: a script with an operation for each would block the server.
 #[derive(Serialize, Deserialize)]
-struct StoredRecord {
+struct StoredRecords<'a> {
     v: u32,
     at: Timestamp,
-    record: IdempotencyRecord,
+    records: Cow<'a, [IdempotencyRecord]>,
 }
 
-pub(super) fn encode_idempotency(at: Timestamp, record: &IdempotencyRecord) -> Result<Vec<u8>> {
-    serde_json::to_vec(&StoredRecord { v: VERSION, at, record: record.clone() })
-        .map_err(|error| damaged(format!("an idempotency record cannot be written: {error}")))
+pub(super) fn encode_idempotency(at: Timestamp, records: &[IdempotencyRecord]) -> Result<Vec<u8>> {
+    serde_json::to_vec(&StoredRecords { v: VERSION, at, records: Cow::Borrowed(records) })
+        .map_err(|error| damaged(format!("idempotency records cannot be written: {error}")))
 }
 
-fn decode_idempotency(bytes: &[u8]) -> Result<StoredRecord> {
-    let refused = |error: serde_json::Error| damaged(format!("an idempotency record: {error}"));
-    let stored: StoredRecord = serde_json::from_slice(bytes).map_err(refused)?;
+fn decode_idempotency(bytes: &[u8]) -> Result<StoredRecords<'static>> {
+    let refused = |error: serde_json::Error| damaged(format!("idempotency records: {error}"));
+    let stored: StoredRecords<'static> = serde_json::from_slice(bytes).map_err(refused)?;
     match stored.v {
         VERSION => Ok(stored),
-        version => Err(damaged(format!("idempotency record of version {version}, this program reads {VERSION}"))),
+        version => Err(damaged(format!("idempotency records of version {version}, this program reads {VERSION}"))),
     }
 }
 
@@ -59,7 +62,7 @@ impl RedisCatalog {
             let Some(value) = fields.get(1) else { continue };
             let stored = decode_idempotency(value)?;
             if now.since(stored.at) < self.0.limits.idempotency_window {
-                known.push((stored.at, stored.record));
+                known.extend(stored.records.into_owned().into_iter().map(|record| (stored.at, record)));
             }
         }
         Ok(known)
