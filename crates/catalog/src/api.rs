@@ -322,6 +322,11 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// `StaleEpoch` if the catalog has reached that epoch, or is being rebuilt under a later one.
     async fn begin_restore(&self, epoch: u64) -> Result<()>;
 
+    /// Takes in that a rebuild has taken `epoch`, as the layers tell. A catalog that serves under an earlier one is
+    /// about to be closed, or was rolled back to before it was: from here on nobody changes it until a later epoch
+    /// begins. One that has reached that epoch is left alone.
+    async fn overtaken(&self, epoch: u64) -> Result<()>;
+
     /// Installs rebuilt state in one step, in place of all that the catalog held; only under the epoch with which
     /// [`Catalog::begin_restore`] was called last.
     ///

@@ -118,6 +118,7 @@ suite! {
         a_restore_replaces_what_was_there,
         nothing_changes_while_the_catalog_is_rebuilt,
         a_later_rebuild_supersedes_an_earlier_one,
+        an_overtaken_catalog_is_closed_until_a_later_epoch,
         a_query_reads_through_a_reader,
         a_contradictory_state_is_refused_and_leaves_nothing,
         writers_and_claims_start_above_what_was_given_before;

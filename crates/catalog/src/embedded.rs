@@ -268,6 +268,9 @@ impl Catalog for EmbeddedCatalog {
         let clock = self.clock.clone();
         self.queue.run(move |connection| state::restore(connection, &restore, clock.now())).await
     }
+    async fn overtaken(&self, epoch: u64) -> Result<()> {
+        crate::judge::reached(self.begin_restore(epoch).await)
+    }
 }
 
 #[cfg(test)]

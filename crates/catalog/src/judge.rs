@@ -273,6 +273,14 @@ pub(crate) fn rebuilding(epoch: u64) -> Error {
     Error::Recovering { reason: format!("it is being rebuilt under epoch {epoch}") }
 }
 
+/// A catalog that has reached an epoch need not be closed for it.
+pub(crate) fn reached(begun: Result<()>) -> Result<()> {
+    match begun {
+        Ok(()) | Err(Error::StaleEpoch { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the rebuild that has taken `epoch` may begin or go on.
 pub(crate) fn check_begin(epoch: u64, current: u64, rebuilding: Option<u64>) -> Result<()> {
     let highest = rebuilding.map_or(current, |under| current.max(under - 1));

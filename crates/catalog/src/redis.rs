@@ -352,6 +352,10 @@ impl Catalog for RedisCatalog {
     async fn restore(&self, state: Restore) -> Result<()> {
         self.restore_all(state).await
     }
+
+    async fn overtaken(&self, epoch: u64) -> Result<()> {
+        self.overtake(epoch).await
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! The decision is a pure function of what was seen, so that every case is a test. An empty catalog over layers
 //! that carry a marker of another one, or over a checkpoint, was lost; one that is below a checkpoint's version or a
-//! definition's revision, or that goes on with a table of which a tombstone tells, was rolled back. All mean that
-//! nobody commits and nobody deletes until the catalog is rebuilt.
+//! definition's revision, that goes on with a table of which a tombstone tells, or that serves under an earlier epoch
+//! than a rebuild has taken, was rolled back. All mean that nobody commits and nobody deletes until it is rebuilt.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use gigapi_model::{CatalogId, LayerName, TableId};
 use gigapi_storage::Layers;
 
 use crate::checkpoint::{self, CheckpointName};
-use crate::{DefinitionName, Error, Result, definition_names, tombstones};
+use crate::{DefinitionName, Error, Result, definition_names, epoch, tombstones};
 
 /// What the catalog says.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct LayersView {
     pub definitions: Vec<DefinitionName>,
     /// Tables that were dropped.
     pub dropped: HashSet<TableId>,
+    /// The highest epoch that a rebuild has taken; 0 if none has.
+    pub taken: u64,
 }
 
 /// How the catalog stands to the layers.
@@ -98,6 +100,13 @@ pub enum Evidence {
         /// The table.
         table: TableId,
     },
+    /// A rebuild that has taken a later epoch.
+    Epoch {
+        /// That epoch.
+        taken: u64,
+        /// The catalog's.
+        epoch: u64,
+    },
 }
 
 impl fmt::Display for Evidence {
@@ -114,6 +123,7 @@ impl fmt::Display for Evidence {
                 definition.table, definition.revision
             ),
             Self::Tombstone { table } => write!(f, "it goes on with table {table}, which was dropped"),
+            Self::Epoch { taken, epoch } => write!(f, "it is at epoch {epoch}, a rebuild has taken epoch {taken}"),
         }
     }
 }
@@ -152,7 +162,9 @@ fn behind(catalog: &CatalogView, layers: &LayersView) -> Condition {
     let evidence = behind_checkpoint(catalog, layers).or_else(|| behind_definition(catalog, layers));
     let is_live = |table: &&TableId| catalog.revisions.get(table).is_some_and(Option::is_some);
     let returned = || layers.dropped.iter().find(is_live).map(|table| Evidence::Tombstone { table: *table });
-    evidence.or_else(returned).map_or(Condition::Healthy, Condition::RolledBack)
+    let (taken, epoch) = (layers.taken, catalog.epoch);
+    let overtaken = || (epoch < taken).then_some(Evidence::Epoch { taken, epoch });
+    evidence.or_else(returned).or_else(overtaken).map_or(Condition::Healthy, Condition::RolledBack)
 }
 
 fn behind_checkpoint(catalog: &CatalogView, layers: &LayersView) -> Option<Evidence> {
@@ -198,6 +210,7 @@ async fn look_at_layers(layers: &Layers) -> Result<LayersView> {
         checkpoints: checkpoints.into_values().collect(),
         definitions: definitions.into_values().collect(),
         dropped: tombstones(layers).await?,
+        taken: epoch::highest(layers).await?,
     })
 }
 

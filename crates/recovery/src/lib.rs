@@ -28,6 +28,7 @@ pub use checkpoint::{CHECKPOINTS_KEPT, CheckpointName, newest_checkpoints, read_
 pub use checkpointer::{Checkpointer, Policy, Written, due};
 pub use definition::{DefinitionName, definition_names, remove_definition, write_definition};
 pub use detect::{CatalogView, Condition, Evidence, LayersView, condition, detect};
+pub use epoch::overtaking;
 pub use error::{Error, Result};
 pub use graves::{deletable_graves, is_deletable};
 pub use guardian::{Guardian, Health};

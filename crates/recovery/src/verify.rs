@@ -203,6 +203,7 @@ async fn check_memory(catalog: &dyn Catalog, layers: &Layers, verified: &mut Ver
         Evidence::Checkpoint { .. } => return Ok(()),
         Evidence::Definition { definition, .. } => definition.to_string(),
         Evidence::Tombstone { table } => format!("the tombstone of table {table}"),
+        Evidence::Epoch { taken, .. } => format!("the marker of epoch {taken}"),
     };
     let why =
         format!("the catalog was rolled back: {evidence}; rebuild it with `gigapi catalog rebuild --from-layers`");

@@ -154,6 +154,7 @@ impl Writer {
         // opens the session anew.
         let epoch = catalog.epochs().await?.epoch;
         let session = open_session(catalog.as_ref(), &folder, &options).await?;
+        refuse_overtaken(catalog.as_ref(), &components.layers, epoch).await?;
         let metrics = Metrics::new();
         let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
         catalog.idempotency_records().await?.into_iter().for_each(|record| keys.remember(record, None));
@@ -276,6 +277,14 @@ impl Writer {
         drop(participant);
         outcome
     }
+}
+
+/// Refuses watermarks that a rebuild may not have seen: see [`gigapi_recovery::overtaking`].
+async fn refuse_overtaken(catalog: &dyn Catalog, layers: &Layers, epoch: u64) -> Result<(), OpenError> {
+    let Some(taken) = gigapi_recovery::overtaking(layers, epoch).await? else { return Ok(()) };
+    catalog.overtaken(taken).await?;
+    let reason = format!("a rebuild has taken epoch {taken}");
+    Err(OpenError::Catalog(gigapi_catalog::Error::Recovering { reason }))
 }
 
 fn ingest_options(options: &WriterOptions) -> IngestOptions {

@@ -129,6 +129,29 @@ pub(super) async fn a_later_rebuild_supersedes_an_earlier_one(rig: &Rig) {
     assert_eq!(rig.catalog.found().await.unwrap(), epochs, "founding a founded catalog changes nothing");
 }
 
+pub(super) async fn an_overtaken_catalog_is_closed_until_a_later_epoch(rig: &Rig) {
+    let (writer, table) = (rig.open(1).await, rig.table("cpu").await);
+    let file = rig.flush(&writer, table.id, 1, rig.file(0, 1)).await;
+    let export = rig.catalog.export(table.id).await.unwrap();
+    let epochs = rig.catalog.epochs().await.unwrap();
+    rig.catalog.overtaken(epochs.epoch).await.unwrap();
+    assert_eq!(rig.catalog.standing().await.unwrap(), Standing::Serving(epochs));
+    rig.catalog.overtaken(5).await.unwrap();
+    rig.catalog.overtaken(5).await.unwrap();
+    assert!(!matches!(rig.catalog.standing().await.unwrap(), Standing::Serving(_)));
+    let refused = rig.commit(writer.flush(table.id, 2, 2, vec![rig.file(2, 3)])).await.unwrap_err();
+    assert!(matches!(refused, Error::Recovering { .. }), "{refused:?}");
+    // Whoever has taken the epoch goes on, or another one begins a later one.
+    rig.catalog.begin_restore(6).await.unwrap();
+    let export = TableExport { epoch: 6, ..export };
+    let restore = Restore { catalog: epochs.catalog, epoch: 6, tables: vec![export], dropped: vec![] };
+    rig.catalog.restore(restore).await.unwrap();
+    rig.catalog.overtaken(5).await.unwrap();
+    assert_eq!(rig.catalog.epochs().await.unwrap().epoch, 6);
+    let snapshot = rig.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
+    assert_eq!(snapshot.files.iter().map(|file| file.id).collect::<Vec<_>>(), [file.id]);
+}
+
 pub(super) async fn a_query_reads_through_a_reader(rig: &Rig) {
     let (writer, table) = (rig.open(1).await, rig.table("cpu").await);
     let file = rig.flush(&writer, table.id, 1, rig.file(0, 1)).await;

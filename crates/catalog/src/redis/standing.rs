@@ -34,6 +34,9 @@ pub(super) struct Seen {
     names_rev: u64,
     /// When what is here was asked for last.
     at: Option<Instant>,
+    /// The highest epoch that a rebuild is known to have taken. What serves under an earlier one is a copy from before
+    /// that rebuild closed it.
+    taken: u64,
     lost: Option<Loss>,
 }
 
@@ -54,6 +57,7 @@ struct Loss {
 struct Mark {
     known: Option<Epochs>,
     rev: u64,
+    taken: u64,
 }
 
 /// The registry's head as the server answers it.
@@ -90,12 +94,13 @@ impl Meta {
 
 impl Seen {
     fn mark(&self) -> Mark {
-        Mark { known: self.known, rev: self.rev }
+        Mark { known: self.known, rev: self.rev, taken: self.taken }
     }
 
     /// What the server's answer means beside what was known when it was asked. Takes in what is newer.
     fn judge(&mut self, mark: Mark, meta: &Meta) -> std::result::Result<Epochs, Verdict> {
         if let Some((epoch, heard)) = meta.rebuilding {
+            self.taken = self.taken.max(epoch);
             return Err(Verdict::Rebuilding(epoch, heard));
         }
         let lost = |reason: &str| Err(Verdict::Lost(reason.to_owned()));
@@ -117,13 +122,18 @@ impl Seen {
                 return lost("Redis was rolled back: tables that it had are missing in it");
             }
         }
+        if meta.epochs.is_some() && found.epoch < mark.taken {
+            return lost(&format!("Redis is at epoch {}, a rebuild has taken epoch {}", found.epoch, mark.taken));
+        }
         let late = self.known.filter(|known| (found.epoch, meta.rev) < (known.epoch, self.rev));
         let current = late.unwrap_or(found);
         if let Some(reason) = meta.suspect.as_ref().filter(|_| found.epoch == current.epoch) {
             return Err(Verdict::Lost(reason.clone()));
         }
-        if let Some(loss) = &self.lost {
+        if let Some(loss) = &mut self.lost {
             if current.epoch <= loss.epoch {
+                // A copy from before it was told.
+                loss.is_told = false;
                 return Err(Verdict::Lost(loss.reason.clone()));
             }
             self.lost = None;
@@ -312,7 +322,22 @@ impl RedisCatalog {
             let current = in_the_way.parse().map_err(|_| unexpected("an epoch"))?;
             return Err(Error::StaleEpoch { current, known: epoch });
         }
+        self.took(epoch);
         self.fence_tables(epoch).await
+    }
+
+    fn took(&self, epoch: u64) {
+        let mut seen = self.0.seen.lock();
+        seen.taken = seen.taken.max(epoch);
+    }
+
+    /// A rebuild has taken that epoch: what serves under an earlier one is lost.
+    pub(super) async fn overtake(&self, epoch: u64) -> Result<()> {
+        self.took(epoch);
+        match self.attend().await {
+            Ok(_) | Err(Error::Recovering { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

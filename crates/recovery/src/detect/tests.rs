@@ -31,6 +31,7 @@ fn layers(owners: &[Option<u128>], checkpoints: &[(u128, u64, u64)]) -> LayersVi
         checkpoints: checkpoints.iter().map(name).collect(),
         definitions: Vec::new(),
         dropped: HashSet::new(),
+        taken: 0,
     }
 }
 
@@ -114,4 +115,13 @@ fn foreign_and_mixed_layers_are_refused() {
     assert!(matches!(&mixed, Error::MixedLayers { layer, .. } if layer == "layer1"), "{mixed}");
     let unmarked = detect(&catalog(0, &[]), &layers(&[None], &[(1, 1, 1)])).unwrap_err();
     assert!(matches!(unmarked, Error::NoMarkerButCheckpoints { .. }), "{unmarked}");
+}
+
+#[test]
+fn a_catalog_of_an_earlier_epoch_than_a_rebuild_has_taken_was_rolled_back() {
+    let at = |taken| LayersView { taken, ..layers(&[Some(1)], &[]) };
+    assert_eq!(detect(&catalog(1, &[]), &at(2)).unwrap(), Condition::Healthy);
+    let evidence = Evidence::Epoch { taken: 3, epoch: 2 };
+    assert_eq!(detect(&catalog(1, &[]), &at(3)).unwrap(), Condition::RolledBack(evidence));
+    assert_eq!(evidence.to_string(), "it is at epoch 2, a rebuild has taken epoch 3");
 }

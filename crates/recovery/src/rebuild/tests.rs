@@ -5,7 +5,7 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::testing::World;
-use crate::{Checkpointer, Condition, Policy, condition, tombstone};
+use crate::{Checkpointer, Condition, Policy, condition, overtaking, tombstone};
 
 async fn checkpoint(world: &World) {
     let mut checkpointer = Checkpointer::new(world.catalog.clone(), world.layers.clone(), Policy::default());
@@ -201,6 +201,25 @@ async fn a_rebuild_beside_a_running_one_supersedes_it() {
     let late = restore(world.catalog.as_ref(), &world.layers, owner, first).await;
     assert!(!matches!(late, Ok(Done::Restored(_))), "the first one comes too late");
     assert_eq!(world.catalog.epochs().await.unwrap().epoch, report.epoch);
+    assert_eq!(world.live_rows(table.id).await, [1]);
+}
+
+#[tokio::test]
+async fn a_catalog_from_before_a_rebuild_closed_it_is_found_out() {
+    let mut world = World::new().await;
+    let (log, table) = (world.open_log(1).await, world.table("cpu").await);
+    world.flush(&table, &log, (1, 1), &[&[1]]).await;
+    assert_eq!(overtaking(&world.layers, 1).await.unwrap(), None);
+    let (owner, copy) = (world.catalog.epochs().await.unwrap().catalog, world.copy_catalog());
+    let taken = begin(world.catalog.as_ref(), &world.layers, owner, 0).await.unwrap();
+    world.use_catalog(copy);
+    assert_eq!(overtaking(&world.layers, 1).await.unwrap(), Some(taken));
+    let evidence = crate::Evidence::Epoch { taken, epoch: 1 };
+    assert_eq!(condition(world.catalog.as_ref(), &world.layers).await.unwrap(), Condition::RolledBack(evidence));
+    let report = rebuild(world.catalog.as_ref(), &world.layers).await.unwrap();
+    assert!(report.epoch > taken);
+    assert_eq!(overtaking(&world.layers, report.epoch).await.unwrap(), None);
+    assert_eq!(condition(world.catalog.as_ref(), &world.layers).await.unwrap(), Condition::Healthy);
     assert_eq!(world.live_rows(table.id).await, [1]);
 }
 

@@ -89,6 +89,17 @@ const SWEEPING: Focus = &[
     (Step::Rebuild, 100),
 ];
 
+/// Rebuilds whose closing is forgotten while they sleep.
+const REOPENING: Focus = &[
+    (Step::ForgetClosing, 150),
+    (Step::Rebuild, 100),
+    (Step::Freeze, 200),
+    (Step::Upload, 500),
+    (Step::Commit, 400),
+    (Step::Truncate, 100),
+    (Step::Lose, 3),
+];
+
 /// All of them by name.
 pub(crate) const FOCI: &[(&str, Focus)] = &[
     ("plain", PLAIN),
@@ -104,6 +115,7 @@ pub(crate) const FOCI: &[(&str, Focus)] = &[
     ("stalling", STALLING),
     ("forgetting", FORGETTING),
     ("sweeping", SWEEPING),
+    ("reopening", REOPENING),
 ];
 
 /// A rule, or rules that guard one thing, and what is seen without.
@@ -163,18 +175,20 @@ pub(crate) const CASES: &[Case] = &[
     case(&[ProcessesRemember], PLAIN, Kind::Lost),
     case(&[IntervalsNoted], FORGETTING, Kind::Lost),
     case(&[LogRemembers], FORGETTING, Kind::Lost),
+    case(&[EpochsChecked], REOPENING, Kind::Lost),
     case(&[DefinitionsTell], FORGETTING, Kind::Meaning),
     case(&[TombstonesTell], PLAIN, Kind::Returned),
     case(&[OrphanBelowWatermark], DELETING, Kind::Lost),
     case(&[OrphanNotInput], DELETING, Kind::Unrebuildable),
-    case(&[WorkWaits], STALLING, Kind::Lost),
+    // A commit that nobody waits with does not count where a later epoch is taken.
+    case(&[WorkWaits, EpochsChecked], STALLING, Kind::Lost),
     case(&[DeletionWaits], DELETING, Kind::Unrebuildable),
     case(&[DefinitionsWait], PLAIN, Kind::Unrebuildable),
     case(&[Base], PLAIN, Kind::Unrebuildable),
     case(&[OneMoment], PLAIN, Kind::Doubled),
     case(&[NewEpoch], STALLING, Kind::Lost),
     case(&[ExclusiveEpoch], STALLING, Kind::Lost),
-    case(&[LatestEpoch], LOSING, Kind::Lost),
+    case(&[LatestEpoch, EpochsChecked], LOSING, Kind::Lost),
     case(&[Closing], PLAIN, Kind::Lost),
     case(&[CheckpointsFirst], ROLLING, Kind::Unrebuildable),
     // Beyond the checkpoint's watermarks a late file of an older epoch holds acknowledged rows like any other, so it

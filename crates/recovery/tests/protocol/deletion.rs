@@ -34,7 +34,8 @@ fn place_of(grave: &Grave) -> Place {
 impl World {
     /// Whether lists are made and looked through again: a catalog that is being rebuilt tells nothing.
     fn may_delete(&self) -> bool {
-        self.store.rebuilding().is_none() && (!self.recovering || !self.holds(Protection::DeletionWaits))
+        let waits = self.holds(Protection::DeletionWaits) && (self.recovering || self.is_overtaken());
+        self.store.rebuilding().is_none() && !waits
     }
 
     /// Graves that may go, by the product's own rule.

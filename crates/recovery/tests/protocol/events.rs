@@ -35,6 +35,8 @@ events! {
     RollbackRemembered: "a rollback is remembered",
     RollbackForgotten: "a rollback is noticed by nobody",
     LogTold: "a log tells of a rollback",
+    ClosingForgotten: "a catalog that a rebuild had closed goes on as before",
+    Overtaken: "a commit does not count because a rebuild has begun",
     Forgiven: "all writers make up for a rollback",
     BegunLate: "a rebuild begins though another one is done",
     EpochInUse: "a rebuild finds its epoch in use",

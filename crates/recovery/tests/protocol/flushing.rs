@@ -196,6 +196,14 @@ impl World {
             self.count(Event::AnswerLost);
             return Ok(());
         }
+        let tells_of_rows = matches!(answer, Ok(_) | Err(Error::PartlyCommitted { .. }));
+        if tells_of_rows && self.is_overtaken() {
+            self.count(Event::Overtaken);
+            if !self.recovering {
+                self.notice(|| format!("writer {of} finds a later epoch taken"));
+            }
+            return Ok(());
+        }
         match answer {
             Ok(CommitOutcome::Committed { .. } | CommitOutcome::AlreadyCommitted { .. }) => self.release(of, index),
             Err(Error::PartlyCommitted { watermark, .. }) => {

@@ -88,6 +88,32 @@ impl World {
         }
     }
 
+    /// The catalog is a copy from right before a rebuild closed it, and nobody has seen the closing but whoever rebuilds.
+    pub(crate) fn forget_closing(&mut self) {
+        let closed = self.store.rebuilding();
+        let Some(epoch) = self.rebuilders.iter().filter_map(|rebuilder| rebuilder.begun_needlessly()).next() else {
+            return;
+        };
+        let history = self.store.history().clone();
+        let (Some(calls), true) = (history.closed_at(epoch), closed == Some(epoch)) else { return };
+        let stream = self.new_stream();
+        let copy = Store::copy_of(&history, calls - 1, &self.clock, self.limits(), stream);
+        if copy.rebuilding().is_some() {
+            return;
+        }
+        self.store = copy;
+        self.dumps.push(history);
+        (self.recovering, self.unnoticed) = (false, None);
+        self.count(Event::ClosingForgotten);
+        self.note(|| format!("the catalog goes on as if no rebuild had closed it under epoch {epoch}"));
+    }
+
+    /// Whether a rebuild has taken a later epoch than the catalog's, for those who check.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        let taken = self.layers.epochs.last().copied().unwrap_or(0);
+        self.holds(Protection::EpochsChecked) && self.store.epochs().epoch < taken
+    }
+
     /// All processes are gone; what they had sent may still arrive.
     fn everybody_dies(&mut self) {
         for writer in 0..self.writers.len() {
@@ -154,6 +180,10 @@ impl World {
                 false => {
                     self.layers.tombstones.iter().filter(|table| self.store.live(**table).is_none()).copied().collect()
                 }
+            },
+            taken: match self.holds(Protection::EpochsChecked) {
+                true => self.layers.epochs.last().copied().unwrap_or(0),
+                false => 0,
             },
         };
         detect(&catalog, &layers)

@@ -40,6 +40,9 @@ protections! {
     IntervalsNoted,
     /// A log that knows of later commits than the catalog has it rebuilt.
     LogRemembers,
+    /// A commit counts, watermarks are relied upon and objects are deleted only where no rebuild has taken a later epoch
+    /// than the catalog's.
+    EpochsChecked,
     /// A definition is in the catalog before a row relies on it.
     DefineFirst,
     /// A definition lies on a layer before a row relies on it.

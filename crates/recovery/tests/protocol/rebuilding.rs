@@ -29,6 +29,8 @@ pub(crate) struct Rebuilder {
     taken: Option<u64>,
     /// Whether the catalog is closed in its name.
     begun: bool,
+    /// Whether the catalog was sound when it closed it.
+    was_sound: bool,
     planned: Option<RebuildPlan>,
     /// Whether its checkpoints are written.
     written: bool,
@@ -48,6 +50,11 @@ impl Rebuilder {
     /// The epoch under which it has closed the catalog.
     pub(crate) fn begun(&self) -> Option<u64> {
         self.taken.filter(|_| self.begun)
+    }
+
+    /// The epoch under which it has closed a sound catalog.
+    pub(crate) fn begun_needlessly(&self) -> Option<u64> {
+        self.begun().filter(|_| self.was_sound)
     }
 
     fn stage(&self, protections: &Protections) -> Stage {
@@ -78,7 +85,11 @@ impl World {
             self.note(|| "whoever rebuilt dies".to_owned());
             return Ok(());
         }
-        let begins = self.recovering && (self.rebuilders.is_empty() || self.random.chance(25));
+        let begins = match self.recovering {
+            true => self.rebuilders.is_empty() || self.random.chance(25),
+            // An operator asks for it without need.
+            false => self.unnoticed.is_none() && self.random.chance(1),
+        };
         if begins && self.rebuilders.len() < 2 {
             self.rebuilders.push(Rebuilder::default());
         }
@@ -128,6 +139,7 @@ impl World {
         match answer {
             Ok(()) => {
                 rebuilder.begun = true;
+                rebuilder.was_sound = !was_recovering && self.unnoticed.is_none();
                 self.remember_places();
                 self.recovering = true;
                 if !was_recovering {
@@ -251,7 +263,12 @@ impl World {
                 self.count(if self.recovering { Event::OlderEpoch } else { Event::Rebuilt });
                 self.dropped.extend(dropped);
             }
-            Err(Error::Superseded { .. }) => self.count(Event::Superseded),
+            Err(Error::Superseded { .. }) => {
+                self.count(Event::Superseded);
+                if !self.recovering && self.store.rebuilding().is_none() && self.store.epochs().epoch < epoch {
+                    self.notice(|| "whoever rebuilt finds that its epoch is not known".to_owned());
+                }
+            }
             Err(error) => return Err(Violation::new(Kind::Unrebuildable, error.to_string())),
         }
         Ok(())

@@ -61,6 +61,7 @@ pub(crate) enum Step {
     Query,
     Lose,
     RollBack,
+    ForgetClosing,
     Remember,
     Damage,
     Rebuild,
@@ -68,7 +69,7 @@ pub(crate) enum Step {
 }
 
 /// How often what happens, relative to the others.
-const WEIGHTS: [(Step, u64); 26] = [
+const WEIGHTS: [(Step, u64); 27] = [
     (Step::Write, 150),
     (Step::Freeze, 120),
     (Step::Upload, 260),
@@ -91,6 +92,7 @@ const WEIGHTS: [(Step, u64); 26] = [
     (Step::Query, 25),
     (Step::Lose, 3),
     (Step::RollBack, 3),
+    (Step::ForgetClosing, 3),
     (Step::Remember, 5),
     (Step::Damage, 1),
     (Step::Rebuild, 120),
@@ -276,6 +278,7 @@ impl World {
             Step::Query => self.query(),
             Step::Lose => self.lose(),
             Step::RollBack => self.roll_back(),
+            Step::ForgetClosing => self.forget_closing(),
             Step::Remember => self.remember(),
             Step::Damage => self.damage(),
             Step::Rebuild => self.rebuild()?,

@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use gigapi_catalog::{Catalog, Restore, TableState};
+use gigapi_catalog::{Catalog, Restore, Standing, TableState};
 use gigapi_model::{DatabaseName, SystemIds, TableKey, TableName, TimeRange};
 use gigapi_service::Shutdown;
 use gigapi_service::settings::Durability;
 use gigapi_storage::faulty::{Action, Fault, Operation};
+
+use object_store::ObjectStoreExt;
 
 use crate::world::{World, request, run_to_the_end, write};
 use crate::{OpenError, WriteRequest};
@@ -337,4 +339,53 @@ async fn a_log_that_is_gone_stays_gone_until_that_is_accepted() {
         world.folder = tempfile::tempdir().unwrap();
         world.catalog = World::new().catalog;
     }
+}
+
+async fn take_epoch(world: &World, epoch: u64) {
+    let marker = gigapi_storage::own_path(["epochs", &format!("{epoch}.json")]);
+    world.layers.first().store.put(&marker, "taken".into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_does_not_count_where_a_rebuild_has_taken_a_later_epoch() {
+    let world = World::new();
+    let mut writer = world.writer().await;
+    write(&writer, "m v=1i 1").await.unwrap();
+    let table = world.table("m").await;
+    // What a rebuild sees that looks before the flush.
+    let export = gigapi_catalog::TableExport { epoch: 2, ..world.catalog.export(table.id).await.unwrap() };
+    let catalog = world.catalog.epochs().await.unwrap().catalog;
+    take_epoch(&world, 2).await;
+    writer.flusher.round().await;
+    assert_eq!((world.committed_rows("m").await, writer.buffer().rows()), (1, 1));
+    // Nobody else's commit counts either.
+    assert!(!matches!(world.catalog.standing().await.unwrap(), Standing::Serving(_)));
+    drop(writer);
+    assert!(world.try_writer().await.is_err());
+    world.catalog.begin_restore(2).await.unwrap();
+    world.catalog.restore(Restore { catalog, epoch: 2, tables: vec![export], dropped: vec![] }).await.unwrap();
+    run_to_the_end(world.writer().await).await;
+    assert_eq!(world.committed_rows("m").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watermarks_are_not_relied_upon_where_a_rebuild_has_taken_a_later_epoch() {
+    let world = World::new();
+    run_to_the_end(world.writer().await).await;
+    take_epoch(&world, 2).await;
+    let refused = world.try_writer().await.unwrap_err();
+    assert!(matches!(&refused, OpenError::Catalog(gigapi_catalog::Error::Recovering { .. })), "{refused}");
+    assert!(!matches!(world.catalog.standing().await.unwrap(), Standing::Serving(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_wait_while_nobody_knows_whether_their_commit_counts() {
+    let world = World::new();
+    let mut writer = world.writer().await;
+    write(&writer, "m v=1i 1").await.unwrap();
+    world.faults.add(Fault::next(Operation::Get, Action::ErrorBefore).on("epochs/"));
+    writer.flusher.round().await;
+    assert_eq!((world.committed_rows("m").await, writer.buffer().rows()), (1, 1));
+    writer.flusher.round().await;
+    assert_eq!((world.committed_rows("m").await, writer.buffer().rows()), (1, 0));
 }

@@ -90,6 +90,19 @@ fn an_answer_that_comes_late_is_no_loss() {
 }
 
 #[test]
+fn what_serves_under_an_earlier_epoch_than_a_rebuild_has_taken_is_a_loss() {
+    let mut seen = Seen::default();
+    assert!(seen.answer(&meta(Some(epochs(1, 3)), 7)).is_ok());
+    let asked_before = seen.mark();
+    let rebuilding = Meta { rebuilding: Some((4, Timestamp::from_nanos(5))), ..meta(Some(epochs(1, 3)), 7) };
+    assert!(matches!(seen.answer(&rebuilding), Err(Verdict::Rebuilding(4, _))));
+    assert!(seen.judge(asked_before, &meta(Some(epochs(1, 3)), 7)).is_ok(), "it comes late");
+    assert!(lost(seen.answer(&meta(Some(epochs(1, 3)), 7))).contains("taken epoch 4"));
+    assert_eq!(seen.lose("it is at epoch 3"), Some((3, true)));
+    assert!(seen.answer(&meta(Some(epochs(1, 4)), 1)).is_ok());
+}
+
+#[test]
 fn a_loss_is_told_until_the_registry_has_it() {
     let mut seen = Seen::default();
     assert!(seen.answer(&meta(Some(epochs(1, 3)), 7)).is_ok());
@@ -99,6 +112,9 @@ fn a_loss_is_told_until_the_registry_has_it() {
     assert_eq!(seen.lose("a table is older"), Some((3, false)));
     seen.told(3);
     assert_eq!(seen.lose("a table is older"), None);
+    // The registry has forgotten it again.
+    assert_eq!(lost(seen.answer(&meta(Some(epochs(1, 3)), 7))), "a table is older");
+    assert_eq!(seen.lose("a table is older"), Some((3, false)));
     // A later epoch may be lost too.
     assert!(seen.answer(&meta(Some(epochs(1, 4)), 8)).is_ok());
     assert_eq!(seen.lose("it was emptied"), Some((4, true)));

@@ -147,6 +147,32 @@ async fn a_table_that_took_another_way_closes_the_catalog_for_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_from_before_a_rebuild_closed_it_is_closed_for_all() {
+    for sees_the_closing in [true, false] {
+        let scene = scene().await;
+        let export = scene.rig.catalog.export(scene.table.id).await.unwrap();
+        scene.rig.catalog.begin_restore(2).await.unwrap();
+        if sees_the_closing {
+            assert!(matches!(scene.other.standing().await.unwrap(), Standing::Rebuilding { epoch: 2, .. }));
+        }
+        // As it was before.
+        scene.command(&["HDEL", &scene.other.0.registry.meta, "rebuilding", "heard"]).await;
+        scene.command(&["HSET", &scene.rig_keys().head, "epoch", "1", "state", "live"]).await;
+        let newcomer = scene.server().open(Limits::default(), Some(scene.rig.clock.clone())).await;
+        assert!(matches!(newcomer.standing().await.unwrap(), Standing::Serving(_)));
+        if !sees_the_closing {
+            // It hears of it from the layers.
+            scene.other.overtaken(2).await.unwrap();
+        }
+        let standing = scene.other.standing().await.unwrap();
+        assert!(matches!(&standing, Standing::Lost { reason } if reason.contains("taken epoch 2")), "{standing:?}");
+        assert_eq!(newcomer.standing().await.unwrap(), standing);
+        scene.assert_closed().await;
+        scene.rebuild(export).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_went_back_takes_no_names() {
     let scene = scene().await;
     let export = scene.rig.catalog.export(scene.table.id).await.unwrap();

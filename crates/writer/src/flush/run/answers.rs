@@ -1,7 +1,8 @@
 //! What the catalog answered, and what follows from it.
 
-use gigapi_catalog::{CommitOutcome, Error as CatalogError};
+use gigapi_catalog::{CommitOutcome, Error as CatalogError, Result as CatalogResult};
 use gigapi_model::ErrorKind;
+use gigapi_recovery::overtaking;
 use tokio::time::Instant;
 
 use super::super::encode::{Prepared, overwritten};
@@ -14,6 +15,10 @@ pub(super) const KEYS_TOLD_MAX: usize = 1_000;
 
 impl Flusher {
     /// Sends every uploaded interval to the catalog and does what the answers ask for.
+    ///
+    /// A commit counts once no rebuild is found to have taken a later epoch: such a rebuild may have looked at the layers
+    /// before these files were there, and the catalog may be a copy from before it was closed. The files are on the
+    /// layer already, so the question goes out beside the commit.
     pub(super) async fn commit(&mut self) -> Result<(), Stage> {
         let unanswered = std::mem::take(&mut self.unanswered);
         if unanswered.is_empty() {
@@ -22,11 +27,22 @@ impl Flusher {
         crash_point("flush:before-commit");
         let started = Instant::now();
         let commits = unanswered.iter().map(|prepared| prepared.commit.clone()).collect();
-        let answers = watched("the commit", self.parts.catalog.commit(commits)).await;
+        let epoch = self.parts.session.catalog_epoch;
+        let (answers, overtaken) = tokio::join!(
+            watched("the commit", self.parts.catalog.commit(commits)),
+            watched("the layer's epochs", overtaking(&self.parts.layers, epoch))
+        );
         self.parts.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         crash_point("flush:after-commit");
         let mut failed = None;
+        let counts = matches!(overtaken, Ok(None));
+        let mut is_open = false;
         for (prepared, answer) in unanswered.into_iter().zip(answers) {
+            if tells_of_rows(&answer) && !(counts && prepared.commit.catalog_epoch == epoch) {
+                self.unanswered.push(prepared);
+                is_open = true;
+                continue;
+            }
             match answer {
                 Ok(CommitOutcome::Committed { version }) => self.committed(&prepared, version),
                 Ok(CommitOutcome::AlreadyCommitted { .. }) => self.parts.buffer.release(&prepared.frozen),
@@ -37,7 +53,25 @@ impl Flusher {
                 }
             }
         }
+        if is_open {
+            self.leave_open(overtaken).await;
+            failed = Some(Stage::Commit);
+        }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Commits were made, and whether they count is not known or will be decided by a rebuild.
+    async fn leave_open(&mut self, overtaken: gigapi_recovery::Result<Option<u64>>) {
+        let taken = match overtaken {
+            Ok(taken) => taken,
+            Err(error) => return self.report(Stage::Commit, &error),
+        };
+        self.report(Stage::Commit, &"a rebuild has taken a later epoch than the catalog's");
+        if let Some(taken) = taken
+            && let Err(error) = self.parts.catalog.overtaken(taken).await
+        {
+            tracing::warn!(%error, "the catalog could not be told of a rebuild");
+        }
     }
 
     /// Sends what a rebuilt catalog has to be told again along with one of the commits, the newest first.
@@ -106,4 +140,9 @@ impl Flusher {
         self.report(Stage::Commit, error);
         Err(Stage::Commit)
     }
+}
+
+/// Whether the answer says that rows are in committed files.
+fn tells_of_rows(answer: &CatalogResult<CommitOutcome>) -> bool {
+    matches!(answer, Ok(_) | Err(CatalogError::PartlyCommitted { .. }))
 }

@@ -33,7 +33,12 @@ fn has_bare_comma_in_a_name(line: &str, parsed: &ParsedLine<'_>) -> bool {
         let bare = name.strip_prefix(',').map(|rest| format!(",{}=", escape(rest, &[',', '=', ' '])));
         bare.is_some_and(|bare| line.contains(&format!(",{bare}")) || line.contains(&format!(" {bare}")))
     };
-    tags.chain(fields).any(|name| name.contains(',') && (is_doubled(name) || !is_escaped(name)))
+    // The same name may stand escaped elsewhere in the line.
+    let is_bare = |name: &str| {
+        let bare = escape(name, &['=', ' ']);
+        line.contains(&format!(",{bare}=")) || line.contains(&format!(" {bare}="))
+    };
+    tags.chain(fields).any(|name| name.contains(',') && (is_doubled(name) || is_bare(name) || !is_escaped(name)))
 }
 
 /// What no column can hold is refused: infinite floats, `time` as a name, names against the rules.
@@ -124,6 +129,7 @@ fn the_intended_differences_are_what_they_are_said_to_be() {
         "m f=.5",
         "m,a,b=c f=1",
         "m a,b=1",
+        r"m,a\,=t a,=0",
         "m f=1e999",
         "m time=1",
         "m f=1, 5",
