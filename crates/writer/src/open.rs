@@ -150,11 +150,7 @@ impl Writer {
         let starting = components.readiness.block("starting", "the write-ahead log is being replayed");
         let folder = Folder::open(&options.wal, components.ids.as_ref())?;
         let catalog = Arc::clone(&components.catalog);
-        // Asked before the session is opened: should a rebuild come in between, the first flush finds a later epoch and
-        // opens the session anew.
-        let epoch = catalog.epochs().await?.epoch;
-        let session = open_session(catalog.as_ref(), &folder, &options).await?;
-        refuse_overtaken(catalog.as_ref(), &components.layers, epoch).await?;
+        let (epoch, session) = open_session(catalog.as_ref(), &components.layers, &folder, &options).await?;
         let metrics = Metrics::new();
         let keys = Arc::new(Keys::new(Arc::clone(&components.clock)));
         catalog.idempotency_records().await?.into_iter().for_each(|record| keys.remember(record, None));
@@ -300,12 +296,16 @@ fn ingest_options(options: &WriterOptions) -> IngestOptions {
     }
 }
 
-/// Registers the writer, unless its log is gone.
+/// Registers the writer, unless its log is gone; the catalog's epoch, and what it knows of the writer.
 async fn open_session(
     catalog: &dyn Catalog,
+    layers: &Layers,
     folder: &Folder,
     options: &WriterOptions,
-) -> Result<WriterSession, OpenError> {
+) -> Result<(u64, WriterSession), OpenError> {
+    // Asked before the session is opened: should a rebuild come in between, the first flush finds a later epoch and
+    // opens the session anew.
+    let epoch = catalog.epochs().await?.epoch;
     if folder.is_fresh() && !options.settings.accept_wal_loss {
         // One that is known by this very identity was opened by a process that died right afterwards.
         let known = match &options.place {
@@ -321,7 +321,8 @@ async fn open_session(
         catalog.place_writer(folder.writer(), place).await?;
     }
     folder.registered()?;
-    Ok(session)
+    refuse_overtaken(catalog, layers, epoch).await?;
+    Ok((epoch, session))
 }
 
 /// Gauges that follow what others count.

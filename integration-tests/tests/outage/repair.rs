@@ -117,3 +117,35 @@ async fn a_catalog_is_rebuilt_by_hand_while_nobody_runs() {
     let sum = cluster.querier(0).client().number("db", "SELECT (SELECT sum(v) FROM m) + (SELECT sum(v) FROM n)").await;
     assert_eq!(sum.unwrap(), 3.0);
 }
+
+/// Redis is put back to before a rebuild that none of the servers has seen; what they commit then is not in the checkpoints
+/// that the rebuild has written, and is of an older epoch than these.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_after_a_rebuild_was_undone_outlasts_the_next_one() {
+    let mut cluster = Cluster::builder().save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
+    let (writer, querier) = (cluster.writer(0).client(), cluster.querier(0).client());
+    commit(&writer, "m v=1i 1").await;
+    let options = cluster.querier(0).options().clone();
+    let before = cluster.redis.copy().unwrap();
+    for member in cluster.members() {
+        cluster.process(member).server().unwrap().pause().unwrap();
+    }
+    let (ok, told) = run(&options, &["catalog", "rebuild", "--from-layers"]);
+    assert!(ok && told.contains("1 tables, 1 files, 1 rows"), "{told}");
+    cluster.redis.kill().unwrap();
+    cluster.redis.start_from(&before).await.unwrap();
+    let (ok, told) = run(&options, &["catalog", "verify"]);
+    assert!(!ok && told.contains("rolled back"), "{told}");
+    for member in cluster.members() {
+        cluster.process(member).server().unwrap().resume().unwrap();
+    }
+    commit(&writer, "m v=2i 2").await;
+    cluster.redis.flush_all().unwrap();
+    commit(&writer, "m v=4i 3").await;
+    let all = async || Ok(querier.number("db", "SELECT sum(v) FROM m").await.is_ok_and(|sum| sum == 7.0));
+    until("all rows", PATIENCE, all).await.unwrap_or_else(|error| panic!("{error:#}\n{}", cluster.logs()));
+    cluster.writer(0).restart().await.unwrap();
+    commit(&cluster.writer(0).client(), "m v=8i 4").await;
+    let all = async || Ok(querier.number("db", "SELECT sum(v) FROM m").await.is_ok_and(|sum| sum == 15.0));
+    until("all rows after a restart", PATIENCE, all).await.unwrap();
+}
