@@ -106,6 +106,9 @@ async fn a_rollback_that_no_checkpoint_tells_is_damage() {
     only(&look(&world, false).await, Severity::Damage, "a definition is at revision");
     tombstone(&world.layers, &table, crate::testing::START).await.unwrap();
     only(&look(&world, false).await, Severity::Damage, "which was dropped");
+    let world = World::new().await;
+    world.layers.first().store.put(&own_path(["epochs", "2.json"]), "taken".into()).await.unwrap();
+    only(&look(&world, false).await, Severity::Damage, "a rebuild has taken epoch 2");
 }
 
 #[tokio::test]

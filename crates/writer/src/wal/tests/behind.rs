@@ -13,6 +13,15 @@ fn write_to(log: &Log, number: u128, value: i64) -> u64 {
     told.blocking_recv().unwrap().unwrap()
 }
 
+/// Rows of one table around those of another.
+fn write_around(log: &Log) {
+    write_to(log, 2, 100);
+    for value in 0..4 {
+        write_to(log, 1, value);
+    }
+    write_to(log, 2, 101);
+}
+
 /// Waits until what was sent before is done.
 fn settle(log: &Log) {
     futures::executor::block_on(log.note(&[])).unwrap();
@@ -63,11 +72,7 @@ fn a_segment_that_went_without_being_noted_is_still_damage() {
     let disk = Arc::new(SimulatedDisk::default());
     let (log, _, _) = start_scarce(&disk);
     let others = table_of(1).id;
-    write_to(&log, 2, 100);
-    for value in 0..4 {
-        write_to(&log, 1, value);
-    }
-    write_to(&log, 2, 101);
+    write_around(&log);
     log.release(move |table, _| table == others);
     settle(&log);
     for value in 4..8 {
@@ -91,11 +96,7 @@ fn on_a_disk_that_takes_no_note_all_of_them_stay() {
     let disk = Arc::new(SimulatedDisk::default());
     let (log, _, _) = start_scarce(&disk);
     let others = table_of(1).id;
-    write_to(&log, 2, 100);
-    for value in 0..4 {
-        write_to(&log, 1, value);
-    }
-    write_to(&log, 2, 101);
+    write_around(&log);
     let before = segments(&disk);
     disk.fail_next_append();
     log.release(move |table, _| table == others);
