@@ -11,6 +11,8 @@ mod error_kind;
 mod ids;
 mod invariant;
 mod names;
+pub mod quantity;
+mod settings;
 mod table;
 mod time;
 
@@ -21,5 +23,8 @@ pub use error_kind::ErrorKind;
 pub use ids::{CatalogId, ClaimId, CommitId, FileId, Ids, SystemIds, TableId, WriterId};
 pub use invariant::Invariant;
 pub use names::{ColumnName, DatabaseName, LayerName, NameError, TIME_COLUMN, TableName};
+pub use settings::{
+    Edit, MERGED_LEVELS, MergeOverrides, SettingError, TableSettings, effective_ttl, parse_ttl, setting_keys,
+};
 pub use table::{Column, ColumnRole, ColumnType, DefinitionError, FieldId, NewColumn, SortOrder, TableDef, TableKey};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

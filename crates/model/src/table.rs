@@ -1,7 +1,7 @@
 //! What a table is: its columns, the order of its rows, and its key.
 //!
-//! A definition only grows. The catalog is the one place that extends it (so two writers that race see
-//! one outcome), and [`TableDef::with_columns`] is the one rule by which it does.
+//! Columns are only added. The catalog is the one place that changes a definition (so two writers that race see
+//! one outcome), and [`TableDef::with_columns`] and [`TableDef::configured`] are the rules by which it does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -197,7 +197,7 @@ pub struct TableDef {
     pub name: TableName,
     /// Columns by ascending field id; the first is time.
     pub columns: Vec<Column>,
-    /// Counts definitions: 1 when the table is made, plus one for each extension.
+    /// Counts definitions: 1 when the table is made, plus one for each change.
     pub revision: u64,
     /// The order of rows inside a file.
     pub sort: SortOrder,
@@ -205,7 +205,7 @@ pub struct TableDef {
     pub key: TableKey,
     /// Rows whose own time is older than this are removed; never, if absent.
     pub ttl: Option<Duration>,
-    /// Settings of the table that this version does not interpret, kept as they came.
+    /// What is set for the table by known keys, as texts; [`crate::MergeOverrides`] reads them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
 }
