@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gigapi_model::{
     CatalogId, ClaimId, Commit, DatabaseName, FileId, IdempotencyRecord, LayerName, NewColumn, NewFile, TableDef,
-    TableId, TableKey, TableName, TimeRange, Timestamp, WriterId,
+    TableId, TableKey, TableName, TableSettings, TimeRange, Timestamp, WriterId,
 };
 
 use crate::{Files, Freshness, Reader, Result};
@@ -254,6 +254,13 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// Returns the definition as it is afterwards. Two callers that race see one order; the later one
     /// extends what the earlier one made, or is told which column conflicts.
     async fn define(&self, definition: Definition) -> Result<Arc<TableDef>>;
+
+    /// Changes what is set for the table; all or nothing.
+    ///
+    /// Returns the definition as it is afterwards: the next revision, or the present one where all is so already.
+    /// `Dropped` and `UnknownTable` as [`Catalog::version`]; `Setting` names what cannot be set. One that races
+    /// with [`Catalog::define`] is made before or after it, and neither is lost.
+    async fn configure(&self, table: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>>;
 
     /// All live tables of all databases, by database and name.
     async fn live_tables(&self) -> Result<Vec<Arc<TableDef>>>;

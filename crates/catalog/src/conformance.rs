@@ -7,6 +7,7 @@
 mod claims;
 mod commits;
 mod races;
+mod settings;
 mod state;
 mod tables;
 
@@ -77,6 +78,13 @@ suite! {
         limits_refuse_columns_tables_and_databases,
         a_dropped_table_answers_dropped_and_its_name_is_free,
         what_was_never_there_is_unknown;
+    settings:
+        what_is_set_is_seen_by_everybody_under_a_new_version,
+        a_setting_that_is_so_already_changes_nothing,
+        a_wrong_setting_is_refused_and_changes_nothing,
+        settings_of_a_table_that_is_gone_are_refused,
+        settings_stay_through_extensions_exports_and_adoptions,
+        settings_and_columns_that_race_are_both_kept;
     commits:
         a_flush_becomes_visible_with_its_version_as_sequence,
         a_stale_catalog_epoch_is_refused,

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gigapi_model::{
-    ClaimId, Clock, Commit, DatabaseName, FileId, IdempotencyRecord, Ids, TableDef, TableId, TableName, TimeRange,
-    Timestamp, WriterId,
+    ClaimId, Clock, Commit, DatabaseName, FileId, IdempotencyRecord, Ids, TableDef, TableId, TableName, TableSettings,
+    TimeRange, Timestamp, WriterId,
 };
 use parking_lot::Mutex;
 
@@ -173,6 +173,11 @@ impl Catalog for EmbeddedCatalog {
         let id = TableId::from_uuid(self.ids.timed(self.clock.now()));
         let limits = self.limits.clone();
         self.queue.run(move |connection| define::define(connection, &definition, id, &limits)).await
+    }
+
+    async fn configure(&self, table: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>> {
+        let wanted = wanted.clone();
+        self.queue.run(move |connection| define::configure(connection, table, &wanted)).await
     }
 
     async fn live_tables(&self) -> Result<Vec<Arc<TableDef>>> {

@@ -1,6 +1,6 @@
 //! What a catalog answers when it does not do what was asked. Every variant says what the caller does next.
 
-use gigapi_model::{DefinitionError, ErrorKind, FileId, TableId};
+use gigapi_model::{DefinitionError, ErrorKind, FileId, SettingError, TableId};
 
 /// A catalog call's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -91,6 +91,9 @@ pub enum Error {
     /// The columns do not fit the table.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// The table cannot have a setting.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// A definition cannot be installed: its name belongs to another table, or its columns contradict the
     /// table's own.
     #[error("the name {database}.{table} belongs to another definition in the catalog")]
@@ -163,7 +166,9 @@ impl Error {
             | Self::Superseded { .. } => ErrorKind::Conflict,
             Self::Gap { .. } | Self::Malformed { .. } => ErrorKind::Internal,
             Self::Dropped { .. } | Self::UnknownTable { .. } | Self::NoSuchTable { .. } => ErrorKind::NotFound,
-            Self::Definition(_) | Self::LimitReached { .. } | Self::Unusable { .. } => ErrorKind::Invalid,
+            Self::Definition(_) | Self::Setting(_) | Self::LimitReached { .. } | Self::Unusable { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Unavailable { .. } | Self::Recovering { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
         }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gigapi_model::{
-    CatalogId, Clock, Commit, DatabaseName, FileId, IdempotencyRecord, Ids, TableDef, TableId, TableName, TimeRange,
-    Timestamp, WriterId,
+    CatalogId, Clock, Commit, DatabaseName, FileId, IdempotencyRecord, Ids, TableDef, TableId, TableName,
+    TableSettings, TimeRange, Timestamp, WriterId,
 };
 use parking_lot::Mutex;
 
@@ -112,6 +112,10 @@ impl Catalog for MemoryCatalog {
     async fn define(&self, definition: Definition) -> Result<Arc<TableDef>> {
         let id = TableId::from_uuid(self.ids.timed(self.clock.now()));
         self.state.lock().define(definition, id, &self.limits)
+    }
+
+    async fn configure(&self, table: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>> {
+        self.state.lock().configure(table, wanted)
     }
 
     async fn live_tables(&self) -> Result<Vec<Arc<TableDef>>> {

@@ -14,8 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use gigapi_model::{
-    Clock, Commit, DatabaseName, FileId, IdempotencyRecord, Ids, TableDef, TableId, TableName, TimeRange, Timestamp,
-    WriterId,
+    Clock, Commit, DatabaseName, FileId, IdempotencyRecord, Ids, TableDef, TableId, TableName, TableSettings,
+    TimeRange, Timestamp, WriterId,
 };
 use parking_lot::Mutex;
 use redis::Script;
@@ -236,6 +236,10 @@ impl Catalog for RedisCatalog {
 
     async fn define(&self, definition: Definition) -> Result<Arc<TableDef>> {
         self.define_table(definition).await
+    }
+
+    async fn configure(&self, table: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>> {
+        self.configure_table(table, wanted).await
     }
 
     async fn live_tables(&self) -> Result<Vec<Arc<TableDef>>> {

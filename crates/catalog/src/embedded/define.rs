@@ -1,8 +1,8 @@
-//! Making, extending and dropping tables in the file.
+//! Making, extending, configuring and dropping tables in the file.
 
 use std::sync::Arc;
 
-use gigapi_model::{TableDef, TableId, Timestamp};
+use gigapi_model::{TableDef, TableId, TableSettings, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{bury, catalog_epoch, record, set_version};
@@ -31,6 +31,18 @@ pub(super) fn define(
         extend(connection, key, &extended, version)?;
     }
     Ok(Arc::new(extended))
+}
+
+/// Changes what is set for the table.
+pub(super) fn configure(connection: &Connection, id: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>> {
+    catalog_epoch(connection)?;
+    let table = locate(connection, id)?;
+    let known = definition(connection, table.key)?;
+    let changed = known.configured(wanted)?;
+    if changed.revision != known.revision {
+        extend(connection, table.key, &changed, table.version + 1)?;
+    }
+    Ok(Arc::new(changed))
 }
 
 fn make(

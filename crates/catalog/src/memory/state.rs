@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gigapi_model::{
     Actor, ClaimId, Commit, CommitId, DataFile, DatabaseName, FileId, IdempotencyRecord, NewFile, TableDef, TableId,
-    TableName, TimeRange, Timestamp, WriterId,
+    TableName, TableSettings, TimeRange, Timestamp, WriterId,
 };
 
 use super::table::Table;
@@ -188,6 +188,17 @@ impl State {
         self.names.entry(wanted.database).or_default().insert(wanted.table, id);
         self.tables.insert(id, Entry::Live(Box::new(Table::new(def.clone(), self.epochs.epoch))));
         Ok(def)
+    }
+
+    pub(super) fn configure(&mut self, id: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>> {
+        self.serving()?;
+        let table = self.table_mut(id)?;
+        let changed = table.def.configured(wanted)?;
+        if changed.revision != table.def.revision {
+            table.def = Arc::new(changed);
+            table.version += 1;
+        }
+        Ok(table.def.clone())
     }
 
     pub(super) fn writers(&self) -> Vec<WriterId> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use gigapi_model::{DatabaseName, TableDef, TableId, TableName, WriterId};
+use gigapi_model::{DatabaseName, TableDef, TableId, TableName, TableSettings, WriterId};
 use redis::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::commit::bury;
 use super::connection::unexpected;
 use super::replica::convert;
-use super::table::{Judged, Write};
+use super::table::{Judged, Write, live};
 use super::{RedisCatalog, TABLES_AT_ONCE};
 use crate::judge;
 use crate::ledger::Ledger;
@@ -247,6 +247,22 @@ impl RedisCatalog {
         write.state("live", Some(table))?;
         write.version(version);
         Ok(self.apply(id, epoch, rev, write).await?.is_some())
+    }
+
+    /// Judged over the replica, so that a table that was rolled back is noticed rather than set on its way anew.
+    pub(super) async fn configure_table(&self, id: TableId, wanted: &TableSettings) -> Result<Arc<TableDef>> {
+        self.change(id, &[], |replica, _| {
+            let known = live(replica, id)?;
+            let changed = known.configured(wanted)?;
+            if changed.revision == known.revision {
+                return Ok(Judged::Answer(known));
+            }
+            let mut write = Write::new(None, &[], &[]);
+            write.state("live", Some(&changed))?;
+            write.version(replica.version + 1);
+            Ok(Judged::Change(Box::new(write), Arc::new(changed)))
+        })
+        .await
     }
 
     pub(super) async fn adopt_table(&self, wanted: &TableDef) -> Result<Arc<TableDef>> {
