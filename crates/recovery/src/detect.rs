@@ -2,8 +2,8 @@
 //!
 //! The decision is a pure function of what was seen, so that every case is a test. An empty catalog over layers
 //! that carry a marker of another one, or over a checkpoint, was lost; one that is below a checkpoint's version or a
-//! definition's revision, that goes on with a table of which a tombstone tells, or that serves under an earlier epoch
-//! than a rebuild has taken, was rolled back. All mean that nobody commits and nobody deletes until it is rebuilt.
+//! definition's revision, that goes on with a table of which a tombstone says that it was dropped, or that serves under
+//! an earlier epoch than a rebuild has taken, was rolled back. All mean that nobody commits and nobody deletes until it is rebuilt.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use gigapi_model::{CatalogId, LayerName, TableId};
 use gigapi_storage::Layers;
 
 use crate::checkpoint::{self, CheckpointName};
-use crate::{DefinitionName, Error, Result, definition_names, epoch, tombstones};
+use crate::{DefinitionName, Error, Result, definition_names, epoch, tombstone, tombstones};
 
 /// What the catalog says.
 #[derive(Debug, Clone)]
@@ -51,8 +51,10 @@ pub struct LayersView {
     pub checkpoints: Vec<CheckpointName>,
     /// The newest definition of each table by its name, readable or not.
     pub definitions: Vec<DefinitionName>,
-    /// Tables that were dropped.
+    /// Tables that were dropped, or are about to be.
     pub dropped: HashSet<TableId>,
+    /// Those of them that the catalog goes on with, and whose drop is only known to have been begun.
+    pub begun: HashSet<TableId>,
     /// The highest epoch that a rebuild has taken; 0 if none has.
     pub taken: u64,
 }
@@ -161,7 +163,8 @@ pub fn detect(catalog: &CatalogView, layers: &LayersView) -> Result<Condition> {
 fn behind(catalog: &CatalogView, layers: &LayersView) -> Condition {
     let evidence = behind_checkpoint(catalog, layers).or_else(|| behind_definition(catalog, layers));
     let is_live = |table: &&TableId| catalog.revisions.get(table).is_some_and(Option::is_some);
-    let returned = || layers.dropped.iter().find(is_live).map(|table| Evidence::Tombstone { table: *table });
+    let returned =
+        || layers.dropped.difference(&layers.begun).find(is_live).map(|table| Evidence::Tombstone { table: *table });
     let (taken, epoch) = (layers.taken, catalog.epoch);
     let overtaken = || (epoch < taken).then_some(Evidence::Epoch { taken, epoch });
     evidence.or_else(returned).or_else(overtaken).map_or(Condition::Healthy, Condition::RolledBack)
@@ -210,6 +213,7 @@ async fn look_at_layers(layers: &Layers) -> Result<LayersView> {
         checkpoints: checkpoints.into_values().collect(),
         definitions: definitions.into_values().collect(),
         dropped: tombstones(layers).await?,
+        begun: HashSet::new(),
         taken: epoch::highest(layers).await?,
     })
 }
@@ -235,16 +239,31 @@ async fn look_at_catalog(catalog: &dyn Catalog, epochs: Epochs, layers: &LayersV
     Ok(CatalogView { id: Some(epochs.catalog), epoch: epochs.epoch, revisions, checkpointed })
 }
 
+/// The drops that somebody is about to commit, or was when it died.
+async fn begun(catalog: &CatalogView, layers: &Layers, dropped: &HashSet<TableId>) -> Result<HashSet<TableId>> {
+    let mut begun = HashSet::new();
+    for table in dropped.iter().filter(|table| catalog.revisions.get(table).is_some_and(Option::is_some)) {
+        if tombstone::is_begun(layers, *table).await? {
+            begun.insert(*table);
+        }
+    }
+    Ok(begun)
+}
+
 /// Looks and decides; what a process does at start, and when it hears of a loss.
 pub async fn condition(catalog: &dyn Catalog, layers: &Layers) -> Result<Condition> {
     if let Standing::Rebuilding { silent, .. } = catalog.standing().await? {
         return Ok(Condition::Rebuilding { silent });
     }
-    let seen = look_at_layers(layers).await?;
+    let mut seen = look_at_layers(layers).await?;
     // Asked after the layers were looked at: a catalog is founded before a layer is marked, so that one which another
     // process founds in this moment is not taken for a lost one.
     match catalog.standing().await? {
-        Standing::Serving(epochs) => detect(&look_at_catalog(catalog, epochs, &seen).await?, &seen),
+        Standing::Serving(epochs) => {
+            let known = look_at_catalog(catalog, epochs, &seen).await?;
+            seen.begun = begun(&known, layers, &seen.dropped).await?;
+            detect(&known, &seen)
+        }
         Standing::Foreign { found } => match seen.owners.iter().find_map(|(layer, own)| Some((layer, (*own)?))) {
             Some((layer, own)) => Err(Error::ForeignLayer { layer: layer.to_string(), found: own, own: found }),
             None => Err(Error::NoMarker),

@@ -2,7 +2,7 @@
 //!
 //! A process that may write to the layers rebuilds; one that only reads waits for the others. Whoever finds a rebuild
 //! going on waits too, and takes it over when nothing is heard of it any more. A catalog that cannot be reached is no
-//! lost one: nothing is done about it. Nor about another catalog in its place, which is an operator's mistake.
+//! lost one: nothing is done about it. A drop that somebody began and did not commit is finished at the start. Nor about another catalog in its place, which is an operator's mistake.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use gigapi_catalog::{Catalog, Epochs, Standing};
 use gigapi_storage::Layers;
 use tokio::sync::watch;
 
-use crate::{Condition, Error, Result, condition, rebuild};
+use crate::{Condition, Error, Result, condition, finish_drops, rebuild};
 
 /// How often the catalog is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -105,6 +105,9 @@ impl Guardian {
                     self.wait("no writer has founded it yet".to_owned()).await
                 }
                 Condition::Fresh | Condition::Healthy => {
+                    if self.rebuilds {
+                        finish_drops(self.catalog.as_ref(), &self.layers).await?;
+                    }
                     self.tell(Health::Serving);
                     return Ok(());
                 }

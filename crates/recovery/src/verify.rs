@@ -16,7 +16,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use crate::checkpoint::{self, CheckpointName};
-use crate::{Condition, Error, Evidence, Result, condition, tombstones};
+use crate::{Condition, Error, Evidence, Result, condition, tombstone, tombstones};
 
 /// A file that is younger than this may still be on its way to its commit.
 const UPLOAD_AGE_MAX: Duration = Duration::from_secs(60 * 60);
@@ -163,6 +163,12 @@ async fn check_checkpoints(
     verified: &mut Verified,
 ) -> Result<()> {
     let dropped = tombstones(layers).await?;
+    for table in dropped.iter().filter(|table| books.tables.contains_key(table)) {
+        if tombstone::is_begun(layers, *table).await? {
+            let why = "its drop was begun and not finished; the next start of a writer does, or drop it again";
+            verified.note(Severity::Explained, format!("table {table}"), why);
+        }
+    }
     for layer in layers.iter() {
         for name in checkpoint::names(layer).await? {
             if dropped.contains(&name.table) {

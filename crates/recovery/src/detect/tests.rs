@@ -31,6 +31,7 @@ fn layers(owners: &[Option<u128>], checkpoints: &[(u128, u64, u64)]) -> LayersVi
         checkpoints: checkpoints.iter().map(name).collect(),
         definitions: Vec::new(),
         dropped: HashSet::new(),
+        begun: HashSet::new(),
         taken: 0,
     }
 }

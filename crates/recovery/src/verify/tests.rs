@@ -2,7 +2,7 @@ use gigapi_storage::{FilePath, own_path};
 
 use super::*;
 use crate::testing::World;
-use crate::{Checkpointer, Policy, tombstone, write_definition};
+use crate::{Checkpointer, Policy, tombstone, tombstone_done, write_definition};
 
 async fn look(world: &World, checksums: bool) -> Verified {
     verify(world.catalog.as_ref(), &world.layers, VerifyOptions { checksums }).await.unwrap()
@@ -105,6 +105,8 @@ async fn a_rollback_that_no_checkpoint_tells_is_damage() {
     write_definition(world.layers.first(), &epochs, &later).await.unwrap();
     only(&look(&world, false).await, Severity::Damage, "a definition is at revision");
     tombstone(&world.layers, &table, crate::testing::START).await.unwrap();
+    only(&look(&world, false).await, Severity::Explained, "begun and not finished");
+    tombstone_done(&world.layers, &table, crate::testing::START).await.unwrap();
     only(&look(&world, false).await, Severity::Damage, "which was dropped");
     let world = World::new().await;
     world.layers.first().store.put(&own_path(["epochs", "2.json"]), "taken".into()).await.unwrap();
