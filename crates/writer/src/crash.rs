@@ -4,7 +4,7 @@
 //! `name:3` when it passes it for the third time. Without the feature a place costs nothing.
 
 /// Every named place, for tests that visit them all.
-pub const CRASH_POINTS: [&str; 11] = [
+pub const CRASH_POINTS: [&str; 13] = [
     "wal:before-append",
     "wal:before-sync",
     "wal:after-sync",
@@ -16,6 +16,8 @@ pub const CRASH_POINTS: [&str; 11] = [
     "flush:after-release",
     "wal:before-unlink",
     "wal:after-unlink",
+    "drop:after-tombstone",
+    "drop:after-commit",
 ];
 
 #[cfg(feature = "crash-points")]

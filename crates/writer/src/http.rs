@@ -1,9 +1,11 @@
-//! The write endpoints: parameters in, 204 or an error in the client's dialect out.
+//! The write endpoints: parameters in, 204 or an error in the client's dialect out. What an operator asks for is next
+//! door (`configure`).
 //!
 //! One handler serves every route, because clients mix them freely; only the dialect of the answer and the
 //! default precision follow the path. Success is exactly 204 without a body: widespread clients take any
 //! other 2xx for a failure and send again.
 
+mod configure;
 mod decode;
 mod params;
 
@@ -21,11 +23,12 @@ use gigapi_service::{ApiError, Dialect, RefusedLine};
 use http::StatusCode;
 use tokio::time::Instant;
 
+use crate::admin::Admin;
 use crate::ingest::{Ingest, Outcome, WriteError, WriteRequest};
 use crate::metrics::{Cause, CauseLabel, Metrics};
 use params::Params;
 
-/// The write endpoints, for answers that say what there is.
+/// The endpoints of a writer, for answers that say what there is.
 pub const WRITE_ENDPOINTS: &[&str] = &[
     "POST /write",
     "POST /api/v2/write",
@@ -34,6 +37,8 @@ pub const WRITE_ENDPOINTS: &[&str] = &[
     "POST /gigapi/write/{db}",
     "POST /gigapi/insert",
     "POST /{db}/write",
+    "GET|POST|PUT|DELETE /api/v3/configure/database",
+    "GET|PUT|DELETE /api/v3/configure/table",
 ];
 
 #[derive(Debug)]
@@ -42,7 +47,7 @@ struct Shared {
     metrics: Metrics,
 }
 
-pub(crate) fn routes(ingest: Arc<Ingest>, metrics: Metrics) -> Router {
+pub(crate) fn routes(ingest: Arc<Ingest>, metrics: Metrics, admin: Arc<Admin>) -> Router {
     let shared = Arc::new(Shared { ingest, metrics });
     Router::new()
         .route("/write", post(write))
@@ -53,6 +58,7 @@ pub(crate) fn routes(ingest: Arc<Ingest>, metrics: Metrics) -> Router {
         .route("/gigapi/write/{db}", post(write_to))
         .route("/{db}/write", post(write_to))
         .with_state(shared)
+        .merge(configure::routes(admin))
 }
 
 async fn write(State(shared): State<Arc<Shared>>, id: Option<Extension<RequestId>>, request: Request) -> Response {

@@ -235,7 +235,11 @@ impl Ingest {
                 _ => {}
             }
             match self.tables.define(&request.database, name, resolution.new_columns, key).await {
-                Ok(defined) => return Ok(Some(defined)),
+                Ok(defined) if resolve(&table.draft, Some(&defined)).new_columns.is_empty() => {
+                    return Ok(Some(defined));
+                }
+                // The table that was known is gone, and the new one of its name lacks what that one had.
+                Ok(_) => {}
                 Err(error @ CatalogError::Definition(gigapi_model::DefinitionError::Conflict { .. })) => {
                     last = Some(error);
                 }

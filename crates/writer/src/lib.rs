@@ -9,6 +9,7 @@
 //! into files. The crate serves writes only: it offers its unflushed rows to whoever queries, and knows
 //! neither SQL nor any querier.
 
+mod admin;
 mod buffer;
 mod cpu;
 mod crash;

@@ -20,6 +20,7 @@ use gigapi_storage::Layers;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use crate::admin::Admin;
 use crate::buffer::{ApplyToBuffer, Buffer};
 use crate::definitions::Definitions;
 use crate::flush::{Flusher, FlusherParts, Session};
@@ -232,9 +233,18 @@ impl Writer {
         self.ingest.write(request).await
     }
 
-    /// The write endpoints.
+    /// The endpoints.
     pub fn routes(&self) -> Router {
-        crate::http::routes(Arc::clone(&self.ingest), self.metrics.clone())
+        let ingest = &self.ingest;
+        let admin = Admin {
+            catalog: Arc::clone(ingest.tables.catalog()),
+            layers: Arc::clone(&self.layers),
+            tables: Arc::clone(&ingest.tables),
+            publisher: self.publisher.clone(),
+            flush_now: Arc::clone(&ingest.flush_now),
+            databases_max: ingest.options.limits.databases_max,
+        };
+        crate::http::routes(Arc::clone(ingest), self.metrics.clone(), Arc::new(admin))
     }
 
     /// Flushes until the shutdown reaches its flush phase, then drains the buffer and closes the log. Ends

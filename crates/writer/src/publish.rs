@@ -3,7 +3,9 @@
 //! Publishing follows commits and is never waited for by one. Changes of one folder that come close
 //! together are one publication; a failure is logged and the next change tries again. What a process that died
 //! had committed and not published is found at the next start. Only embedded catalogs publish, on local layers:
-//! nothing of ours reads the file.
+//! nothing of ours reads the file. Documents of dropped tables are removed (`dropped`).
+
+mod dropped;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,6 +112,7 @@ impl Publisher {
 impl Shared {
     /// Notes the folders whose document may be older than their files.
     async fn catch_up(&self) -> Result<(), String> {
+        self.clear_dropped().await?;
         let tables = self.catalog.live_tables().await.map_err(|error| error.to_string())?;
         for table in tables {
             let snapshot = match self.catalog.snapshot(table.id, TimeRange::ALL).await {

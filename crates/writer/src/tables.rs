@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_catalog::{Catalog, Definition};
-use gigapi_model::{DatabaseName, NewColumn, TableDef, TableId, TableKey, TableName};
+use gigapi_model::{DatabaseName, NewColumn, TableDef, TableId, TableKey, TableName, TableSettings};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
@@ -46,6 +46,11 @@ impl Tables {
         let held = logged.into_iter().map(|(id, table)| (id, Arc::new(table))).collect();
         let epoch = tokio::sync::Mutex::new(epoch);
         Self { catalog, definitions, known: RwLock::default(), held: RwLock::new(held), epoch }
+    }
+
+    /// Where the definitions come from.
+    pub(crate) fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.catalog
     }
 
     /// A rebuild brings back what lies on the layers. Definitions whose rows are in the log alone are made known to
@@ -135,6 +140,24 @@ impl Tables {
                 Err(error)
             }
         }
+    }
+
+    /// Changes what is set for the table; `None` if there is no such table.
+    ///
+    /// The new revision is laid down before it is answered, so that a rebuild of the catalog keeps what was set.
+    pub(crate) async fn configure(
+        &self,
+        database: &DatabaseName,
+        table: &TableName,
+        change: &TableSettings,
+    ) -> gigapi_catalog::Result<Option<Arc<TableDef>>> {
+        let before = self.catalog.epochs().await?;
+        self.follow(before.epoch).await?;
+        let Some(known) = self.catalog.table(database, table).await? else { return Ok(None) };
+        let changed = self.catalog.configure(known.id, change).await?;
+        self.definitions.lay(&before, &changed).await?;
+        self.keep(Arc::clone(&changed));
+        Ok(Some(changed))
     }
 
     /// The table is gone.
