@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use anyhow::Context;
 use gigapi_service::process::{SettingsArgs, told};
 
-use crate::{catalog, health, import, query, serve, write};
+use crate::{catalog, health, import, query, serve, tables, write};
 
 /// A time-series lakehouse: line protocol in, sorted Parquet on your disks, SQL out.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Write(write::WriteArgs),
     Import(import::ImportArgs),
     Query(query::QueryArgs),
+    Tables(tables::TablesArgs),
+    Databases(tables::DatabasesArgs),
     Catalog(catalog::CatalogArgs),
     Health(health::HealthArgs),
     /// Check the settings and print what is in effect, secrets redacted.
@@ -40,6 +42,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Write(args) => client(write::run(args)),
         Command::Import(args) => client(import::run(args)),
         Command::Query(args) => client(query::run(args)),
+        Command::Tables(args) => client(tables::tables(args)),
+        Command::Databases(args) => client(tables::databases(args)),
         Command::Catalog(args) => client(catalog::run(args)),
         Command::Health(args) => client(health::run(args)),
         Command::CheckConfig(settings) => check_config(&settings),

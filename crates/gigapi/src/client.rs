@@ -16,6 +16,7 @@ use gigapi_model::{Ids, SystemIds};
 use gigapi_service::Secret;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
+use serde_json::Value;
 
 use backoff::{Backoff, retry_after};
 
@@ -149,6 +150,35 @@ impl Client {
         }
     }
 
+    /// The database that is meant where none is named.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Asks an endpoint of an operator; the answer's JSON.
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
+        answer(self.send(|| self.request(Method::GET, path).query(query)).await?).await
+    }
+
+    /// Removes what an endpoint of an operator names.
+    pub(crate) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
+        answer(self.send(|| self.request(Method::DELETE, path).query(query)).await?).await
+    }
+
+    /// Changes what an endpoint of an operator names.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        answer(self.send(|| self.request(Method::PUT, path).json(body)).await?).await
+    }
+
+    /// Changes what an endpoint of an operator names, or makes it where it is not there.
+    pub(crate) async fn put_or_post(&self, path: &str, body: &Value) -> Result<Value> {
+        let changed = self.send(|| self.request(Method::PUT, path).json(body)).await?;
+        match changed.status() {
+            StatusCode::NOT_FOUND => answer(self.send(|| self.request(Method::POST, path).json(body)).await?).await,
+            _ => answer(changed).await,
+        }
+    }
+
     /// Writes lines, with these parameters beside `db` and `accept_partial`. The lines that were not taken come
     /// back, as far as the server names them.
     pub(crate) async fn write(&self, parameters: &[(&str, &str)], body: Bytes) -> Result<Vec<BadLine>> {
@@ -223,6 +253,14 @@ async fn partial(response: Response) -> Result<Vec<BadLine>> {
     match is_partial && !body.data.is_empty() {
         true => Ok(body.data),
         false => Err(refused(status, &text)),
+    }
+}
+
+/// The JSON of an answer that is no refusal.
+async fn answer(response: Response) -> Result<Value> {
+    match response.status().is_success() {
+        true => response.json().await.context("the server's answer is no JSON; is it a GigAPI that takes writes?"),
+        false => Err(refusal(response).await),
     }
 }
 

@@ -8,6 +8,7 @@ mod import;
 mod query;
 mod send;
 mod serve;
+mod tables;
 mod unflushed;
 mod write;
 
