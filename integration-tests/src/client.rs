@@ -62,6 +62,16 @@ impl Client {
         self.send(self.http.get(format!("{}{path}", self.url))).await
     }
 
+    /// PUT.
+    pub async fn put(&self, path: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
+        self.send(self.http.put(format!("{}{path}", self.url)).body(body)).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        self.send(self.http.delete(format!("{}{path}", self.url))).await
+    }
+
     /// POST with headers.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Result<Answer> {
         let mut request = self.http.post(format!("{}{path}", self.url)).body(body);

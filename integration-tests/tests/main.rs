@@ -6,6 +6,7 @@
 //! - `hostile`: names, sizes and bodies that must do no harm
 //! - `disks`: full disks, full buffers
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
+//! - `dropping`: tables and databases that end, and what is set for them
 //! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
 //! - `shared`: several processes around one catalog in Redis
 //! - `outage`: Redis, S3, networks and processes that fail while rows come in; repair by hand
@@ -20,6 +21,7 @@ mod architecture;
 mod command_line;
 mod deploy;
 mod disks;
+mod dropping;
 mod harness;
 mod hostile;
 mod outage;

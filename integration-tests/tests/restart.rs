@@ -8,7 +8,8 @@ use integration_tests::{Ledger, ServerOptions};
 
 use crate::writing::server;
 
-/// The named places of the binary under test; a new one has to be listed here to be visited.
+/// The named places that writing passes; a new one has to be listed here to be visited. Those of drops are visited in
+/// `dropping`.
 const CRASH_POINTS: [&str; 11] = [
     "wal:before-append",
     "wal:before-sync",

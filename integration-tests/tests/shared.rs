@@ -7,7 +7,7 @@ use integration_tests::{Redis, Server, ServerOptions};
 use tokio::time::Instant;
 
 /// A process with a root of its own.
-fn member(redis: &Redis, folder: &Path, name: &str, mode: &str) -> ServerOptions {
+pub(crate) fn member(redis: &Redis, folder: &Path, name: &str, mode: &str) -> ServerOptions {
     ServerOptions::new(&folder.join(name))
         .set("GIGAPI_MODE", mode)
         .set("GIGAPI_METADATA_TYPE", "redis")

@@ -1,8 +1,8 @@
 //! Tables and databases as an operator handles them: dropping, and changing what is set for them.
 //!
 //! A drop is three steps in this order: the tombstone, so that no rebuild brings the table back; the catalog, which is
-//! the moment from which the table is gone; the word on the tombstone that it was done. One that is cut short is
-//! finished by its repetition or by the next start. Rows of a dropped table that are in the log or the buffer go with
+//! the moment from which the table is gone; the word on the tombstone that it was done. What was begun is carried
+//! through, by this process or by the next start. Rows of a dropped table that are in the log or the buffer go with
 //! it. Nothing here deletes a data file.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use gigapi_recovery::{
 };
 use gigapi_service::ApiError;
 use gigapi_storage::Layers;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::crash::crash_point;
 use crate::publish::Publisher;
@@ -27,6 +27,9 @@ use crate::tables::Tables;
 
 /// Tables of a database that are dropped at the same time.
 const DROPS_AT_ONCE: usize = 8;
+
+/// How often a drop is tried while the catalog or the layer is away.
+const DROP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -49,7 +52,11 @@ pub(crate) struct ListedDatabase {
 
 impl Admin {
     /// Drops the table that has the name now.
-    pub(crate) async fn drop_table(&self, database: &DatabaseName, name: &TableName) -> Result<(), ApiError> {
+    pub(crate) async fn drop_table(
+        self: &Arc<Self>,
+        database: &DatabaseName,
+        name: &TableName,
+    ) -> Result<(), ApiError> {
         let found = self.catalog.table(database, name).await?;
         let table = found.ok_or_else(|| no_table(database, name))?;
         self.bury(&table).await?;
@@ -58,7 +65,10 @@ impl Admin {
     }
 
     /// Drops all tables of a database and forgets what is set for it; answers the tables.
-    pub(crate) async fn drop_database(&self, database: &DatabaseName) -> Result<Vec<Arc<TableDef>>, ApiError> {
+    pub(crate) async fn drop_database(
+        self: &Arc<Self>,
+        database: &DatabaseName,
+    ) -> Result<Vec<Arc<TableDef>>, ApiError> {
         let tables = self.catalog.tables(database).await?;
         let settings = read_database_settings(&self.layers, database).await.map_err(of_recovery)?;
         if tables.is_empty() && settings.is_none() {
@@ -74,20 +84,46 @@ impl Admin {
         Ok(tables)
     }
 
-    async fn bury(&self, table: &TableDef) -> Result<(), ApiError> {
-        tombstone(&self.layers, table, self.catalog.now().await?).await.map_err(of_recovery)?;
+    /// Drops the table. Once it was begun it is carried through, by this process or the next one, whether whoever asked
+    /// waits for it or not: a table that goes on under a tombstone would be lost at some later start.
+    async fn bury(self: &Arc<Self>, table: &Arc<TableDef>) -> Result<(), ApiError> {
+        let (tell, told) = oneshot::channel();
+        let (admin, table) = (Arc::clone(self), Arc::clone(table));
+        tokio::spawn(async move { admin.carry_through(&table, tell).await });
+        told.await.map_err(|_| ApiError::new(ErrorKind::Internal, "dropping a table ended by a panic"))?
+    }
+
+    /// Tells how the first attempt ended, and goes on until one succeeds.
+    async fn carry_through(&self, table: &TableDef, tell: oneshot::Sender<Result<(), ApiError>>) {
+        let mut tell = Some(tell);
+        loop {
+            let dropped = self.drop_now(table).await;
+            let is_final = dropped.as_ref().map_or_else(|error| !error.kind().is_transient(), |()| true);
+            if let Some(tell) = tell.take() {
+                // Whoever asked may be gone.
+                let _ = tell.send(dropped.map_err(|error| begun(table, &error)));
+            }
+            if is_final {
+                return;
+            }
+            tokio::time::sleep(DROP_INTERVAL).await;
+        }
+    }
+
+    async fn drop_now(&self, table: &TableDef) -> Result<(), gigapi_recovery::Error> {
+        tombstone(&self.layers, table, self.catalog.now().await?).await?;
         crash_point("drop:after-tombstone");
         self.catalog.drop_table(table.id).await?;
         crash_point("drop:after-commit");
+        self.tables.forget(table.id);
+        // What the buffer holds of it goes now.
+        self.flush_now.notify_one();
+        tracing::info!(database = %table.database, table = %table.name, id = %table.id, "a table was dropped");
         let at = self.catalog.now().await?;
         if let Err(error) = tombstone_done(&self.layers, table, at).await {
             // It counts as begun, which a table that is gone makes no difference to.
             tracing::warn!(%error, "the tombstone could not be told that the drop is done");
         }
-        self.tables.forget(table.id);
-        // What the buffer holds of it goes now.
-        self.flush_now.notify_one();
-        tracing::info!(database = %table.database, table = %table.name, id = %table.id, "a table was dropped");
         Ok(())
     }
 
@@ -174,6 +210,18 @@ impl Admin {
         tracing::info!(%database, ?ttl, "a database is set");
         Ok(())
     }
+}
+
+/// A drop that did not succeed at once.
+fn begun(table: &TableDef, error: &gigapi_recovery::Error) -> ApiError {
+    let (database, name) = (&table.database, &table.name);
+    let message = match error.kind().is_transient() {
+        true => format!(
+            "the drop of {database}.{name} has begun and goes on by itself once catalog and layer can be used; send the request again to learn how it ended"
+        ),
+        false => format!("{database}.{name} cannot be dropped: {error}"),
+    };
+    ApiError::new(error.kind(), message).with_detail(error.to_string())
 }
 
 fn no_table(database: &DatabaseName, name: &TableName) -> ApiError {

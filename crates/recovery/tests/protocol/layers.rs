@@ -60,6 +60,8 @@ pub(crate) struct Layers {
     /// Checkpoints that can be read no more. Their names still tell how far the catalog had come.
     pub(crate) damaged: BTreeSet<CheckpointName>,
     pub(crate) tombstones: BTreeSet<TableId>,
+    /// Those of them that say that the drop is done.
+    pub(crate) done: BTreeSet<TableId>,
     /// Per table, the latest definition that was kept.
     pub(crate) definitions: BTreeMap<TableId, (u64, Arc<TableDef>)>,
     /// Numbers that rebuilds took.

@@ -1,7 +1,7 @@
 //! What can befall the catalog and its checkpoints: it is emptied, it is an older copy of itself, a checkpoint is
 //! damaged. Whether a rollback is noticed by what the layers say is the product's own decision.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gigapi_catalog::TableState;
@@ -181,7 +181,7 @@ impl World {
                     self.layers.tombstones.iter().filter(|table| self.store.live(**table).is_none()).copied().collect()
                 }
             },
-            begun: HashSet::new(),
+            begun: self.layers.tombstones.difference(&self.layers.done).copied().collect(),
             taken: match self.holds(Protection::EpochsChecked) {
                 true => self.layers.epochs.last().copied().unwrap_or(0),
                 false => 0,

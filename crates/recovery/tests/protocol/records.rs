@@ -73,7 +73,11 @@ impl World {
         self.note(|| format!("table {} is dropped: {answer:?}", short(table.uuid())));
         if answer.is_ok() && !self.recovering {
             self.count(Event::Dropped);
-            self.dropped.insert(table);
+            // Whoever dies before the tombstone says so has told nobody that the table is gone.
+            if self.random.chance(80) {
+                self.layers.done.insert(table);
+                self.dropped.insert(table);
+            }
         }
     }
 
@@ -96,7 +100,8 @@ impl World {
             return;
         }
         for table in self.layers.tombstones.clone() {
-            if self.store.live(table).is_some() {
+            // One that was done and is live again tells of a rollback.
+            if self.store.live(table).is_some() && !self.layers.done.contains(&table) {
                 self.drop_now(table);
             }
         }

@@ -204,7 +204,7 @@ fn rendered(value: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(value).map_err(failed)
 }
 
-async fn admin_database(admin: &Admin, asked: Asked) -> Result<Vec<u8>, ApiError> {
+async fn admin_database(admin: &Arc<Admin>, asked: Asked) -> Result<Vec<u8>, ApiError> {
     match asked.method {
         Method::POST => {
             let body: DatabaseBody = asked.json()?;
@@ -231,7 +231,7 @@ async fn admin_database(admin: &Admin, asked: Asked) -> Result<Vec<u8>, ApiError
     }
 }
 
-async fn admin_table(admin: &Admin, asked: Asked) -> Result<Vec<u8>, ApiError> {
+async fn admin_table(admin: &Arc<Admin>, asked: Asked) -> Result<Vec<u8>, ApiError> {
     match asked.method {
         Method::PUT => {
             let body: TableBody = asked.json()?;

@@ -1,6 +1,7 @@
 use gigapi_catalog::{Catalog, TableState};
 use gigapi_model::{TableDef, TimeRange};
 use gigapi_recovery::{definition_names, read_database_settings, tombstones};
+use gigapi_storage::faulty::{Action, Fault, Operation};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -118,4 +119,20 @@ async fn what_is_wrong_is_named() {
         let (status, answer) = ask(&writer, method, path, body).await;
         assert!(status == 404 && answer["error"].as_str().unwrap().contains("none"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_drop_that_was_begun_is_carried_through_without_being_asked_again() {
+    let world = World::new();
+    let writer = world.writer().await;
+    write(&writer, "m v=1i 1").await.unwrap();
+    let table = world.table("m").await;
+    world.faults.add(Fault::next(Operation::Put, Action::ErrorAfter).on("tombstones"));
+    let (status, answer) = ask(&writer, "DELETE", &format!("{TABLE}?db=db&table=m"), None).await;
+    let told = answer["error"].as_str().unwrap_or_default();
+    assert!(status == 503 && told.contains("has begun"), "{status} {told}");
+    while world.catalog.table_state(table.id).await.unwrap() != TableState::Dropped {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(ask(&writer, "DELETE", &format!("{TABLE}?db=db&table=m"), None).await.0, 404);
 }
