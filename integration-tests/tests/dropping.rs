@@ -152,7 +152,7 @@ async fn what_is_set_survives_kill_and_the_loss_of_the_catalog() {
     let settings = json!({ "merge.level1.interval": "5s" });
     let set = json!({ "db": "db", "table": "m", "retention_period": "12h", "settings": settings });
     assert_eq!(set_table(&client, set).await.status, 200);
-    let database = json!({ "db": "new/one", "retention_period": "30d" }).to_string();
+    let database = json!({ "db": "new one", "retention_period": "30d" }).to_string();
     assert_eq!(client.post("/api/v3/configure/database", &[], database).await.unwrap().status, 200);
     client.must_write("db", "m v=2i,w=1i 2").await.unwrap();
     server.kill().unwrap();
@@ -166,10 +166,29 @@ async fn what_is_set_survives_kill_and_the_loss_of_the_catalog() {
         let found = (&table[0]["retention_period"], &table[0]["settings"], &table[0]["columns"]);
         assert_eq!(found, (&json!("12h"), &settings, &json!(3)), "the catalog was lost: {lost}");
         let databases = client.get("/api/v3/configure/database?format=json").await.unwrap().json().unwrap();
-        assert_eq!(databases[1], json!({ "iox::database": "new/one", "retention_period": "30d", "tables": 0 }));
+        assert_eq!(databases[1], json!({ "iox::database": "new one", "retention_period": "30d", "tables": 0 }));
         assert_eq!(sum(&client, "m").await, 3.0);
         server.kill().unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_of_a_dropped_table_go_with_it() {
+    let (folder, server) = server().await;
+    let client = server.client();
+    let commit = async |value: i64| {
+        let answer = client.post("/write?db=db&durability=commit", &[], format!("m v={value}i 1")).await.unwrap();
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    };
+    let document = folder.path().join("data/db/m/date=1970-01-01/hour=00/metadata.json");
+    commit(1).await;
+    until("a document", PATIENCE, async || Ok(document.is_file())).await.unwrap();
+    assert_eq!(drop_table(&client, "m").await.status, 200);
+    assert!(!document.exists());
+    commit(2).await;
+    until("another document", PATIENCE, async || Ok(document.is_file())).await.unwrap();
+    let rows: Value = serde_json::from_slice(&std::fs::read(&document).unwrap()).unwrap();
+    assert_eq!(rows["row_count"], 1, "{rows}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

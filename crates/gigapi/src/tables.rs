@@ -32,7 +32,8 @@ enum TablesVerb {
     /// List the tables of a database, or of all (the default).
     List {
         /// The database.
-        database: Option<String>,
+        #[arg(value_name = "DATABASE")]
+        of: Option<String>,
         #[command(flatten)]
         connect: ConnectArgs,
     },
@@ -130,10 +131,10 @@ struct DatabaseRow {
 }
 
 pub(crate) async fn tables(args: TablesArgs) -> Result<ExitCode> {
-    match args.verb.unwrap_or(TablesVerb::List { database: None, connect: args.connect }) {
-        TablesVerb::List { database, connect } => {
+    match args.verb.unwrap_or(TablesVerb::List { of: None, connect: args.connect }) {
+        TablesVerb::List { of, connect } => {
             let client = Client::new(&connect)?;
-            let database = database.or(connect.database);
+            let database = of.or(connect.database);
             let query: Vec<_> = database.iter().map(|name| ("db", name.as_str())).collect();
             print(&serde_json::from_value::<Vec<TableRow>>(client.get(TABLE, &query).await?)?)?;
         }

@@ -148,7 +148,9 @@ impl Shared {
         let mut documents = Vec::with_capacity(pending.len().min(DOCUMENTS_PER_BATCH));
         for ((id, bucket), table) in pending {
             match self.document(id, bucket, &table).await {
-                Ok(document) => documents.push((metadata_json::path(&table, bucket), document)),
+                Ok(Some(document)) => documents.push((metadata_json::path(&table, bucket), document)),
+                // Dropped since it changed, and its documents with it.
+                Ok(None) => {}
                 Err(reason) => {
                     tracing::warn!(database = %table.database, table = %table.name, %bucket, reason, "metadata.json is not published");
                 }
@@ -171,10 +173,15 @@ impl Shared {
         }
     }
 
-    async fn document(&self, id: TableId, bucket: Bucket, table: &TableDef) -> Result<Bytes, String> {
-        let snapshot = self.catalog.snapshot(id, bucket.range()).await.map_err(|error| error.to_string())?;
+    /// The document of a folder; none if the table is gone.
+    async fn document(&self, id: TableId, bucket: Bucket, table: &TableDef) -> Result<Option<Bytes>, String> {
+        let snapshot = match self.catalog.snapshot(id, bucket.range()).await {
+            Ok(snapshot) => snapshot,
+            Err(gigapi_catalog::Error::Dropped { .. }) => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
         let here = |file: &&Arc<gigapi_model::DataFile>| file.bucket == bucket && file.layer == self.layer.name;
         let files: Vec<_> = snapshot.files.iter().filter(here).map(|file| file.as_ref().clone()).collect();
-        metadata_json::render(table, bucket, &files, &[]).map_err(|error| error.to_string())
+        metadata_json::render(table, bucket, &files, &[]).map(Some).map_err(|error| error.to_string())
     }
 }

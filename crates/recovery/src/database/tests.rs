@@ -16,11 +16,11 @@ async fn what_is_set_is_listed_until_it_is_removed() {
     let world = World::new().await;
     let layers = &world.layers;
     assert!(database_settings(layers).await.unwrap().is_empty());
-    for (database, settings) in [("a/b {c}:%", days(7)), ("plain", DatabaseSettings::default()), ("plain", days(2))] {
+    for (database, settings) in [("a b{c}:%", days(7)), ("plain", DatabaseSettings::default()), ("plain", days(2))] {
         write_database_settings(layers, &name(database), settings).await.unwrap();
     }
     let listed = database_settings(layers).await.unwrap();
-    assert_eq!(listed, BTreeMap::from([(name("a/b {c}:%"), days(7)), (name("plain"), days(2))]));
+    assert_eq!(listed, BTreeMap::from([(name("a b{c}:%"), days(7)), (name("plain"), days(2))]));
     assert_eq!(read_database_settings(layers, &name("plain")).await.unwrap(), Some(days(2)));
     assert_eq!(read_database_settings(layers, &name("none")).await.unwrap(), None);
     for _ in 0..2 {
@@ -65,8 +65,8 @@ async fn another_order_of_layers_brings_nothing_old_back() {
 
 #[test]
 fn the_stored_form_stays_as_it_is() {
-    let record = Record { v: VERSION, database: name("a/b"), revision: 3, ttl: days(1).ttl };
-    let golden = r#"{"v":1,"database":"a/b","revision":3,"ttl":{"secs":86400,"nanos":0}}"#;
+    let record = Record { v: VERSION, database: name("a b"), revision: 3, ttl: days(1).ttl };
+    let golden = r#"{"v":1,"database":"a b","revision":3,"ttl":{"secs":86400,"nanos":0}}"#;
     assert_eq!(serde_json::to_string(&record).unwrap(), golden);
-    assert_eq!(path(&name("a/b")).as_ref(), "_gigapi/databases/a%2Fb.json");
+    assert_eq!(path(&name("a b")).as_ref(), "_gigapi/databases/a%20b.json");
 }
