@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use gigapi_catalog::Grave;
-use gigapi_model::{Clock, FileId, NewFile, TableId};
+use gigapi_model::{Clock, NewFile, TableId};
 use gigapi_recovery::is_deletable;
 use gigapi_storage::Origin;
 
@@ -24,7 +24,7 @@ pub(crate) struct Deleter {
     /// The catalog's epoch when the list was made.
     epoch: u64,
     /// Graves to forget afterwards.
-    graves: Vec<FileId>,
+    graves: Vec<Grave>,
 }
 
 fn place_of(grave: &Grave) -> Place {
@@ -62,7 +62,7 @@ impl World {
         }
         let places = graves.iter().map(place_of).collect();
         let epoch = self.store.epochs().epoch;
-        self.deleters.push(Deleter { places, epoch, graves: graves.iter().map(|grave| grave.file).collect() });
+        self.deleters.push(Deleter { places, epoch, graves });
     }
 
     /// Whether nobody needs the object.
@@ -73,8 +73,9 @@ impl World {
         let modified = if self.holds(Protection::OrphanModified) { object.modified } else { place.1.minted_at() };
         let is_old = now.since(place.1.minted_at()) > age && now.since(modified) > age;
         let is_settled = now.since(epochs.since) > ORPHAN_AGE || !self.holds(Protection::OrphanEpochAge);
-        let is_claimed = self.holds(Protection::OrphanNotClaimed)
-            && self.jobs.iter().any(|job| job.claim.expires > now && job.names(place.1));
+        // By what the catalog says now: it may have forgotten a claim whose worker goes on.
+        let claimed = self.store.claimed(object.table.id).unwrap_or_default();
+        let is_claimed = self.holds(Protection::OrphanNotClaimed) && claimed.contains(&place.1);
         is_old
             && is_settled
             && !is_claimed
