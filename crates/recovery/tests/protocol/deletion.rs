@@ -1,7 +1,8 @@
 //! Whoever deletes objects: graves whose time has come, and orphans that are old enough.
 //!
-//! A list is made at one moment and worked off object by object, so it ages. The look before each object and the
-//! deletion are one step: a request to delete takes no longer than the ages here by far.
+//! A list is made at one moment and worked off in batches, so it ages. The look before a batch and the deletion of its
+//! objects are one step: a request to delete takes no longer than the ages here by far. After each object everything is
+//! checked, since a batch may be cut short anywhere.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +17,9 @@ use crate::layers::{Object, Place, layer_of};
 use crate::protections::Protection;
 use crate::random::short;
 use crate::world::{ORPHAN_AGE, World};
+
+/// Objects that share a look, at most.
+const BATCH_MAX: usize = 4;
 
 /// A list of objects to delete.
 #[derive(Debug)]
@@ -131,40 +135,43 @@ impl World {
         }
     }
 
-    /// One object of a list goes.
+    /// A batch of a list goes after one look.
     pub(crate) fn delete(&mut self) -> Result<(), Violation> {
         let Some(index) = self.random.index(self.deleters.len()) else { return Ok(()) };
         if self.random.chance(3) {
             self.deleters.remove(index);
             return Ok(());
         }
-        let Some(place) = self.deleters[index].places.pop() else {
+        if self.deleters[index].places.is_empty() {
             let Deleter { graves, epoch, .. } = self.deleters.remove(index);
             if !graves.is_empty() && self.may_delete() && epoch == self.store.epochs().epoch {
                 self.store.forget_graves(graves);
             }
             return Ok(());
-        };
+        }
+        let count = 1 + self.random.index(BATCH_MAX).unwrap_or(0);
+        let places = &mut self.deleters[index].places;
+        let mut batch = places.split_off(places.len().saturating_sub(count));
         let deleter = &self.deleters[index];
+        let of_graves = !deleter.graves.is_empty();
         if self.holds(Protection::LookAgain) {
-            let same = self.may_delete() && deleter.epoch == self.store.epochs().epoch;
-            let still = if deleter.graves.is_empty() {
-                self.is_orphan(place)
-            } else {
-                self.deletable_graves().iter().any(|grave| place_of(grave) == place)
-            };
-            if !same || !still {
+            if !self.may_delete() || deleter.epoch != self.store.epochs().epoch {
                 return Ok(());
             }
+            let graves: Vec<Place> = self.deletable_graves().iter().map(place_of).collect();
+            batch.retain(|place| if of_graves { graves.contains(place) } else { self.is_orphan(*place) });
         }
-        let of_graves = !deleter.graves.is_empty();
-        let existed = self.layers.objects.remove(&place).is_some();
-        if existed {
-            let why = if of_graves { "buried" } else { "orphaned" };
-            self.count(if of_graves { Event::BuriedDeleted } else { Event::OrphanDeleted });
-            self.note(|| format!("{why} file {} on layer {} is deleted", short(place.1.uuid()), place.0));
-            return self.check_rebuildable();
+        batch.into_iter().try_for_each(|place| self.remove(place, of_graves))
+    }
+
+    /// An object is gone, whether or not those after it in its batch will be.
+    fn remove(&mut self, place: Place, of_graves: bool) -> Result<(), Violation> {
+        if self.layers.objects.remove(&place).is_none() {
+            return Ok(());
         }
-        Ok(())
+        let why = if of_graves { "buried" } else { "orphaned" };
+        self.count(if of_graves { Event::BuriedDeleted } else { Event::OrphanDeleted });
+        self.note(|| format!("{why} file {} on layer {} is deleted", short(place.1.uuid()), place.0));
+        self.check_rebuildable()
     }
 }
