@@ -32,6 +32,15 @@ const DAMAGING: Focus = &[
     (Step::RollBack, 6),
 ];
 const RENEWING: Focus = &[(Step::ClaimMove, 100), (Step::Renew, 1500), (Step::ListOrphans, 100), (Step::Delete, 100)];
+/// Orphans that are swept, and catalogs that have forgotten what they were.
+const LEAVING: Focus = &[
+    (Step::ListOrphans, 100),
+    (Step::Delete, 200),
+    (Step::Pause, 15),
+    (Step::Lose, 6),
+    (Step::RollBack, 12),
+    (Step::Truncate, 150),
+];
 /// Files on their way to the later layer when the catalog is lost, queries, and somebody who deletes all the time.
 const MOVING: Focus = &[
     (Step::ClaimMove, 150),
@@ -189,7 +198,7 @@ pub(crate) const CASES: &[Case] = &[
     case(&[EpochsChecked], REOPENING, Kind::Lost),
     case(&[DefinitionsTell], FORGETTING, Kind::Meaning),
     case(&[TombstonesTell], PLAIN, Kind::Returned),
-    case(&[OrphanBelowWatermark], DELETING, Kind::Lost),
+    case(&[OrphanBelowWatermark], LEAVING, Kind::Lost),
     case(&[OrphanNotInput], DELETING, Kind::Unrebuildable),
     // A commit that nobody waits with does not count where a later epoch is taken.
     case(&[WorkWaits, EpochsChecked], STALLING, Kind::Lost),
