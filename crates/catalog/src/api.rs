@@ -1,6 +1,6 @@
 //! The catalog's contract.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -310,14 +310,19 @@ pub trait Catalog: Send + Sync + fmt::Debug {
     /// Gives a claim back; giving back a lost claim does nothing.
     async fn release(&self, table: TableId, claim: Claim) -> Result<()>;
 
+    /// The files of a table that somebody works on: those that a claim names which has not lapsed. A table that was
+    /// dropped has none.
+    async fn claimed(&self, table: TableId) -> Result<HashSet<FileId>>;
+
     /// Removed files whose time to be deleted has come.
     async fn graves(&self) -> Result<Vec<Grave>>;
 
     /// All removed files that are not yet deleted, due or not.
     async fn graveyard(&self) -> Result<Vec<Grave>>;
 
-    /// Forgets graves whose objects are gone: those of these files whose time to be deleted has come.
-    async fn forget_graves(&self, files: &[FileId]) -> Result<()>;
+    /// Forgets graves whose objects are gone: each by its file and its layer, and only if its time to be deleted has
+    /// come. The graves of the same file on other layers stay.
+    async fn forget_graves(&self, graves: &[Grave]) -> Result<()>;
 
     /// The table's whole state at one moment.
     async fn export(&self, table: TableId) -> Result<TableExport>;

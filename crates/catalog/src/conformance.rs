@@ -106,6 +106,7 @@ suite! {
         a_merge_around_a_live_file_is_refused,
         a_merge_of_a_gone_input_is_refused,
         claimed_files_are_refused_until_the_lease_lapses,
+        claimed_files_are_told,
         a_taken_over_claim_changes_nothing,
         a_renewed_claim_holds_longer,
         a_released_claim_frees_its_files,

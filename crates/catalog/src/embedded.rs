@@ -16,7 +16,7 @@ mod schema;
 mod sql;
 mod state;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -246,6 +246,11 @@ impl Catalog for EmbeddedCatalog {
         self.queue.run(move |connection| claims::release(connection, claim)).await
     }
 
+    async fn claimed(&self, table: TableId) -> Result<HashSet<FileId>> {
+        let clock = self.clock.clone();
+        self.block(move |cache| claims::claimed(&cache.connection, table, clock.now())).await
+    }
+
     async fn graves(&self) -> Result<Vec<Grave>> {
         let clock = self.clock.clone();
         self.block(move |cache| graves::due(&cache.connection, clock.now())).await
@@ -255,9 +260,9 @@ impl Catalog for EmbeddedCatalog {
         self.block(move |cache| graves::due(&cache.connection, Timestamp::MAX)).await
     }
 
-    async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
-        let (files, clock, limits) = (files.to_vec(), self.clock.clone(), self.limits.clone());
-        self.queue.run(move |connection| graves::forget(connection, &files, clock.now(), &limits)).await
+    async fn forget_graves(&self, graves: &[Grave]) -> Result<()> {
+        let (gone, clock, limits) = (graves.to_vec(), self.clock.clone(), self.limits.clone());
+        self.queue.run(move |connection| graves::forget(connection, &gone, clock.now(), &limits)).await
     }
 
     async fn export(&self, table: TableId) -> Result<TableExport> {

@@ -99,6 +99,12 @@ impl Ledger {
         self.claims.values().any(|claim| claim.expires > now && claim.inputs.contains(&file))
     }
 
+    /// Files that a claim names which has not lapsed.
+    pub(crate) fn claimed(&self, now: Timestamp) -> HashSet<FileId> {
+        let held = self.claims.values().filter(|claim| claim.expires > now);
+        held.flat_map(|claim| claim.inputs.iter().copied()).collect()
+    }
+
     /// Claims files of which `is_live` knows the live ones.
     pub(crate) fn claim(
         &mut self,

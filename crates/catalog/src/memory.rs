@@ -6,7 +6,7 @@
 mod state;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,6 +174,10 @@ impl Catalog for MemoryCatalog {
         Ok(())
     }
 
+    async fn claimed(&self, table: TableId) -> Result<HashSet<FileId>> {
+        self.state.lock().claimed(table, self.clock.now())
+    }
+
     async fn graves(&self) -> Result<Vec<Grave>> {
         Ok(self.state.lock().graves_due(self.clock.now()))
     }
@@ -182,8 +186,8 @@ impl Catalog for MemoryCatalog {
         Ok(self.state.lock().graves_due(Timestamp::MAX))
     }
 
-    async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
-        self.state.lock().forget_graves(files, self.clock.now(), &self.limits);
+    async fn forget_graves(&self, graves: &[Grave]) -> Result<()> {
+        self.state.lock().forget_graves(graves, self.clock.now(), &self.limits);
         Ok(())
     }
 

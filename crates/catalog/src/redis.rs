@@ -6,7 +6,7 @@
 //! freed after it is dropped, and a name without a live table is no table. Nothing here holds a lock on the server,
 //! and nothing relies on a message arriving: a lost answer is asked for again under the same commit id.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -332,6 +332,17 @@ impl Catalog for RedisCatalog {
         self.release_claim(table, claim).await
     }
 
+    async fn claimed(&self, table: TableId) -> Result<HashSet<FileId>> {
+        let claimed = self.look(table, &[], |replica, look| {
+            table::live(replica, table)?;
+            Ok(replica.ledger.claimed(look.now))
+        });
+        match claimed.await {
+            Err(Error::Dropped { .. }) => Ok(HashSet::new()),
+            other => other,
+        }
+    }
+
     async fn graves(&self) -> Result<Vec<Grave>> {
         let now = self.now().await?;
         self.read_graves_due(now).await
@@ -341,8 +352,8 @@ impl Catalog for RedisCatalog {
         self.read_graves_due(Timestamp::MAX).await
     }
 
-    async fn forget_graves(&self, files: &[FileId]) -> Result<()> {
-        self.forget(files).await
+    async fn forget_graves(&self, graves: &[Grave]) -> Result<()> {
+        self.forget(graves).await
     }
 
     async fn export(&self, table: TableId) -> Result<TableExport> {

@@ -146,7 +146,7 @@ pub async fn write_checkpoints(
     own::write_all(layer, objects).await?;
     let mut surplus = Vec::new();
     for name in &names {
-        let mut of_table = names_in(layer, &own_path([FOLDER, &name.table.to_string()])).await?;
+        let mut of_table = names_of(layer, name.table).await?;
         of_table.sort_unstable();
         of_table.truncate(of_table.len().saturating_sub(CHECKPOINTS_KEPT));
         surplus.extend(of_table.into_iter().map(CheckpointName::path));
@@ -173,6 +173,11 @@ pub async fn read_checkpoint(layer: &Layer, catalog: CatalogId, name: Checkpoint
 /// All checkpoints on a layer, in no order.
 pub(crate) async fn names(layer: &Layer) -> Result<Vec<CheckpointName>> {
     names_in(layer, &own_path([FOLDER])).await
+}
+
+/// The checkpoints of one table on a layer, in no order.
+pub(crate) async fn names_of(layer: &Layer, table: TableId) -> Result<Vec<CheckpointName>> {
+    names_in(layer, &own_path([FOLDER, &table.to_string()])).await
 }
 
 async fn names_in(layer: &Layer, folder: &Path) -> Result<Vec<CheckpointName>> {

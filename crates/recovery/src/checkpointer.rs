@@ -54,19 +54,24 @@ pub fn due(policy: &Policy, now: Timestamp, written: Written, version: u64) -> b
 
 /// States that are written together, to share disk syncs, and not too many at once, to bound memory.
 #[derive(Default)]
-struct Batch {
+pub(crate) struct Batch {
     exports: Vec<TableExport>,
     files: usize,
 }
 
 impl Batch {
-    fn push(&mut self, export: TableExport) {
+    pub(crate) fn push(&mut self, export: TableExport) {
         self.files += export.files.len();
         self.exports.push(export);
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.exports.len() >= BATCH_TABLES_MAX || self.files >= BATCH_FILES_MAX
+    }
+
+    /// What it holds; it is empty afterwards.
+    pub(crate) fn take(&mut self) -> Vec<TableExport> {
+        std::mem::take(self).exports
     }
 }
 
@@ -163,7 +168,7 @@ impl Checkpointer {
 
     /// Writes what the batch holds and leaves it empty.
     async fn write(&mut self, catalog: CatalogId, batch: &mut Batch, count: &mut usize, failure: &mut Option<Error>) {
-        let exports = std::mem::take(batch).exports;
+        let exports = batch.take();
         if exports.is_empty() {
             return;
         }

@@ -20,22 +20,35 @@ pub fn is_deletable(grave: &Grave, checkpoints: &HashMap<TableId, u64>, dropped:
     covered || dropped.contains(&grave.table)
 }
 
+/// What lies on the layers and lets graves go.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    /// The version of each table's newest checkpoint under the catalog's epoch.
+    pub(crate) checkpoints: HashMap<TableId, u64>,
+    /// Tables with a tombstone.
+    pub(crate) dropped: HashSet<TableId>,
+}
+
+/// Looks at the layers for what lets graves go.
+pub(crate) async fn covered(layers: &Layers, epoch: u64) -> Result<Covered> {
+    let mut checkpoints: HashMap<TableId, u64> = HashMap::new();
+    for layer in layers.iter() {
+        for name in names(layer).await?.into_iter().filter(|name| name.epoch == epoch) {
+            let version = checkpoints.entry(name.table).or_default();
+            *version = name.version.max(*version);
+        }
+    }
+    Ok(Covered { checkpoints, dropped: tombstones(layers).await? })
+}
+
 /// Graves whose objects may be deleted now, oldest first. Tell the catalog afterwards that they are gone.
 pub async fn deletable_graves(catalog: &dyn Catalog, layers: &Layers) -> Result<Vec<Grave>> {
     let graves = catalog.graves().await?;
     if graves.is_empty() {
         return Ok(graves);
     }
-    let epoch = catalog.epochs().await?.epoch;
-    let mut newest: HashMap<TableId, u64> = HashMap::new();
-    for layer in layers.iter() {
-        for name in names(layer).await?.into_iter().filter(|name| name.epoch == epoch) {
-            let version = newest.entry(name.table).or_default();
-            *version = name.version.max(*version);
-        }
-    }
-    let dropped = tombstones(layers).await?;
-    Ok(graves.into_iter().filter(|grave| is_deletable(grave, &newest, &dropped)).collect())
+    let Covered { checkpoints, dropped } = covered(layers, catalog.epochs().await?.epoch).await?;
+    Ok(graves.into_iter().filter(|grave| is_deletable(grave, &checkpoints, &dropped)).collect())
 }
 
 #[cfg(test)]

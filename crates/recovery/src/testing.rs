@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::TryStreamExt;
-use gigapi_catalog::{Catalog, CommitOutcome, Definition, EmbeddedCatalog, Limits};
+use gigapi_catalog::{Catalog, ClaimRequest, CommitOutcome, Definition, EmbeddedCatalog, Limits};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
     DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SequenceRange, SystemIds, TableDef,
@@ -98,6 +98,17 @@ impl World {
 
     /// Writes one object with a row at each of these seconds.
     pub(crate) async fn upload(&mut self, table: &Arc<TableDef>, origin: Origin, seconds: &[i64]) -> NewFile {
+        self.upload_at(table, origin, seconds, 1).await
+    }
+
+    /// As [`Self::upload`], as a file of that level.
+    pub(crate) async fn upload_at(
+        &mut self,
+        table: &Arc<TableDef>,
+        origin: Origin,
+        seconds: &[i64],
+        level: u8,
+    ) -> NewFile {
         self.clock.advance(Duration::from_millis(10));
         let times: Vec<i64> = seconds.iter().map(|second| START.nanos() + second * 1_000_000_000).collect();
         let epochs = self.catalog.epochs().await.unwrap();
@@ -120,7 +131,7 @@ impl World {
         let encoded = encode_file(table, &[batch], &facts).unwrap();
         let file = DataFile {
             id: SystemIds.file_id(self.clock.now()),
-            level: Level::FLUSHED,
+            level: Level::new(level).unwrap(),
             layer: self.layers.first().name.clone(),
             bucket,
             rows: encoded.rows,
@@ -189,6 +200,32 @@ impl World {
     pub(crate) async fn remove(&self, table: &TableDef, log: &Log, interval: (u64, u64), file: FileId) {
         let commit = self.change(table.id, log, interval, Change { added: Vec::new(), removed: vec![file] }).await;
         self.catalog.commit(vec![commit]).await.remove(0).unwrap();
+    }
+
+    /// Copies a live file to another layer and has it live there.
+    pub(crate) async fn relocate(&self, table: &TableDef, file: &DataFile, layer: &str) -> DataFile {
+        let live = async || {
+            let snapshot = self.catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
+            snapshot.files.iter().find(|live| live.id == file.id).unwrap().as_ref().clone()
+        };
+        let moved = DataFile { layer: LayerName::new(layer).unwrap(), ..live().await };
+        let path = FilePath::of(table, file).object_path();
+        let bytes = self.layers.get(&file.layer).unwrap().store.get(&path).await.unwrap().bytes().await.unwrap();
+        self.layers.get(&moved.layer).unwrap().store.put(&path, bytes.into()).await.unwrap();
+        let lease = Duration::from_secs(60);
+        let claim = ClaimRequest { table: table.id, inputs: vec![file.id], lease };
+        let claim = self.catalog.claim(claim).await.unwrap();
+        let added = vec![NewFile { file: moved.clone(), statistics: Vec::new() }];
+        let commit = Commit {
+            table: table.id,
+            catalog_epoch: self.catalog.epochs().await.unwrap().epoch,
+            id: CommitId::from_uuid(SystemIds.random()),
+            actor: Actor::Claim { claim: claim.id, token: claim.token },
+            change: Change { added, removed: vec![file.id] },
+            idempotency: Vec::new(),
+        };
+        self.catalog.commit(vec![commit]).await.remove(0).unwrap();
+        live().await
     }
 
     async fn change(&self, table: TableId, log: &Log, (lo, hi): (u64, u64), change: Change) -> Commit {

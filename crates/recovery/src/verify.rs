@@ -11,12 +11,12 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Epochs, Grave, TableState};
 use gigapi_model::{DataFile, FileId, LayerName, TableDef, TableId, TimeRange, Timestamp, WriterId};
-use gigapi_storage::{FilePath, Layer, Layers, OWN_FOLDER, Origin, StoredFacts, checksum, read_facts};
+use gigapi_storage::{FilePath, Layer, Layers, OWN_FOLDER, Origin, StoredFacts, checksum, own_path, read_facts};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use crate::checkpoint::{self, CheckpointName};
-use crate::{Condition, Error, Evidence, Result, condition, tombstone, tombstones};
+use crate::{Condition, Error, Evidence, Result, condition, quarantined, scrub, tombstone, tombstones};
 
 /// A file that is younger than this may still be on its way to its commit.
 const UPLOAD_AGE_MAX: Duration = Duration::from_secs(60 * 60);
@@ -133,6 +133,7 @@ pub async fn verify(catalog: &dyn Catalog, layers: &Layers, options: VerifyOptio
         };
         verified.note(Severity::Damage, named(&file.layer, &path), why);
     }
+    check_marks(&books, layers, options, &mut verified).await?;
     verified
         .findings
         .sort_by(|a, b| (std::cmp::Reverse(a.severity), &a.what).cmp(&(std::cmp::Reverse(b.severity), &b.what)));
@@ -214,6 +215,38 @@ async fn check_memory(catalog: &dyn Catalog, layers: &Layers, verified: &mut Ver
     let why =
         format!("the catalog was rolled back: {evidence}; rebuild it with `gigapi catalog rebuild --from-layers`");
     verified.note(Severity::Damage, what, why);
+    Ok(())
+}
+
+/// Files that were marked as damaged are, or the mark is stale.
+async fn check_marks(books: &Books, layers: &Layers, options: VerifyOptions, verified: &mut Verified) -> Result<()> {
+    for (id, mark) in quarantined(layers).await? {
+        let object = named(&layers.first().name, &own_path(["quarantine", &format!("{id}.json")]));
+        let Some((table, file)) = books.live.get(&id) else {
+            let why = "the mark is stale: the file it is about is no longer live; the sweep removes it";
+            verified.note(Severity::Explained, object, why);
+            continue;
+        };
+        let path = FilePath::of(table, file).object_path();
+        let is_sound = match layers.get(&file.layer) {
+            Some(layer) if options.checksums => scrub::difference(layer, &path, file).await?.is_none(),
+            _ => false,
+        };
+        if is_sound {
+            let why =
+                format!("the mark is stale: {path} reads as it should; remove the mark, and merges take the file up");
+            verified.note(Severity::Explained, object, why);
+            continue;
+        }
+        let found = match mark {
+            Ok(mark) => format!("{}, found by {} at {}", mark.reason, mark.by, mark.since),
+            Err(reason) => format!("its mark cannot be read: {reason}"),
+        };
+        let why = format!(
+            "marked as damaged and left out of merges: {found}; restore it from a copy, then `gigapi catalog verify --checksums` says whether the mark can go"
+        );
+        verified.note(Severity::Damage, named(&file.layer, &path), why);
+    }
     Ok(())
 }
 

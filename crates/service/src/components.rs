@@ -12,7 +12,7 @@ use gigapi_catalog::{Catalog, EmbeddedCatalog, RedisCatalog, RedisOptions};
 use gigapi_model::{CatalogId, Clock, Ids, SystemClock, SystemIds};
 use gigapi_storage::{LayerKind, LayeredStore, Layers, OWN_FOLDER, ReadCache};
 
-use crate::settings::{Limits, Settings};
+use crate::settings::Settings;
 use crate::{Error, Metrics, Readiness, Result, storage_metrics};
 
 /// What a process has of its own, before it reaches catalog and layers.
@@ -102,7 +102,7 @@ impl Components {
                     connection_timeout: settings.metadata.timeout,
                     ..RedisOptions::default()
                 };
-                let limits = catalog_limits(&settings.limits);
+                let limits = catalog_limits(&settings);
                 Some(Arc::new(RedisCatalog::open(url.expose(), &options, Arc::clone(&own.ids), limits).await?))
             }
         };
@@ -154,7 +154,7 @@ impl Components {
 fn open_embedded(settings: &Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Arc<dyn Catalog>> {
     let folder = &settings.metadata.folder;
     make_folder(folder, "GIGAPI_ROOT")?;
-    Ok(Arc::new(EmbeddedCatalog::open(folder, clock, ids, catalog_limits(&settings.limits))?))
+    Ok(Arc::new(EmbeddedCatalog::open(folder, clock, ids, catalog_limits(settings))?))
 }
 
 /// Makes the folders of this machine that the settings name, before anything relies on one.
@@ -195,11 +195,13 @@ fn user() -> String {
     format!("{}:{}", user.as_raw(), group.as_raw())
 }
 
-fn catalog_limits(limits: &Limits) -> gigapi_catalog::Limits {
+fn catalog_limits(settings: &Settings) -> gigapi_catalog::Limits {
+    let limits = &settings.limits;
     gigapi_catalog::Limits {
         databases_max: limits.databases_max,
         tables_per_database_max: limits.tables_max,
         columns_max: limits.columns_max,
+        grace: settings.metadata.delete_grace,
         ..gigapi_catalog::Limits::default()
     }
 }

@@ -7,6 +7,7 @@
 mod build;
 mod error;
 mod file;
+mod grace;
 mod kinds;
 mod layers;
 mod show;

@@ -29,7 +29,7 @@ pub use layers::{
 pub use local::{DurableLocalStore, ProcessFolder, SyncCounter};
 pub use parquet::{
     ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, MergeSource,
-    Origin, Scalar, StoredFacts, encode_file, read_facts,
+    Origin, Scalar, StoredFacts, encode_file, read_facts, read_tail_facts,
 };
 pub use path::{FilePath, OWN_FOLDER, bucket_folder, own_path, table_folder};
-pub use verify::{ExpectedObject, ExpectedObjects, VerifyingStore, checksum, verify_object};
+pub use verify::{ExpectedObject, ExpectedObjects, VerifyingStore, checksum, measure_object, verify_object};

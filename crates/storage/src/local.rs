@@ -99,6 +99,20 @@ impl DurableLocalStore {
             .await
             .map_err(|error| crate::Error::from_store("writing", &place, &named, error))
     }
+
+    /// Removes folders that hold nothing, or nothing but files of these names, and those above them that are empty
+    /// then; answers how many went. One that somebody puts an object into meanwhile stays or is made again.
+    pub async fn remove_empty_folders(
+        &self,
+        folders: Vec<Path>,
+        leftovers: &'static [&'static str],
+    ) -> crate::Result<usize> {
+        let place = self.root().display().to_string();
+        let disk = Arc::clone(&self.disk);
+        blocking(move || disk.remove_empty(&folders, leftovers))
+            .await
+            .map_err(|error| crate::Error::from_store("removing empty folders", &place, &place, error))
+    }
 }
 
 impl fmt::Display for DurableLocalStore {

@@ -16,5 +16,5 @@ mod statistics;
 
 pub use encoder::{EncodedFile, FileEncoder, FileEncoders, FileWriter, ROW_GROUP_ROWS_MAX, encode_file};
 pub use facts::{FileFacts, MergeSource, Origin, StoredFacts};
-pub use reader::{read_facts, verify_chunks};
+pub use reader::{read_facts, read_tail_facts, verify_chunks};
 pub use statistics::{ColumnStatistics, FileStatistics, STATISTICS_STRING_BYTES_MAX, Scalar};

@@ -6,16 +6,18 @@
 //! [`ExpectedObjects`]: this crate never asks the catalog.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
 };
 
 use crate::{Error, Result};
@@ -44,6 +46,17 @@ pub struct ExpectedObject {
     pub bytes: u64,
     /// XXH3-64 over all of it.
     pub checksum: u64,
+}
+
+/// What an object is, read once through; holds one chunk of it at a time.
+pub async fn measure_object(store: &dyn ObjectStore, path: &Path) -> object_store::Result<ExpectedObject> {
+    let mut chunks = store.get(path).await?.into_stream();
+    let (mut bytes, mut checksum) = (0, twox_hash::XxHash3_64::new());
+    while let Some(chunk) = chunks.try_next().await? {
+        bytes += chunk.len() as u64;
+        checksum.write(&chunk);
+    }
+    Ok(ExpectedObject { bytes, checksum: checksum.finish() })
 }
 
 /// Tells what objects have to be; asked once per read, so it answers from memory.

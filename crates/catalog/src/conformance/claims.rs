@@ -5,7 +5,7 @@ use std::time::Duration;
 use gigapi_model::{DataFile, LayerName, SequenceRange, TableId, TimeRange};
 
 use super::{Rig, Writer, ids};
-use crate::{Claim, ClaimRequest, CommitOutcome, Error, Result};
+use crate::{Claim, ClaimRequest, CommitOutcome, Error, Grave, Result};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -91,6 +91,30 @@ pub(super) async fn claimed_files_are_refused_until_the_lease_lapses(rig: &Rig) 
     rig.advance(60);
     let taken = claim(rig, table, &[&files[0], &files[1]]).await.unwrap();
     assert!(taken.token > other.token);
+}
+
+pub(super) async fn claimed_files_are_told(rig: &Rig) {
+    let (_, table, files) = filled(rig, &[(0, 10), (20, 30), (40, 50)]).await;
+    let claimed = async || {
+        let mut claimed: Vec<_> = rig.catalog.claimed(table).await.unwrap().into_iter().collect();
+        claimed.sort_by_key(|file| files.iter().position(|known| known.id == *file));
+        claimed
+    };
+    assert_eq!(claimed().await, []);
+    let both = claim(rig, table, &[&files[0], &files[1]]).await.unwrap();
+    rig.advance(30);
+    let third = claim(rig, table, &[&files[2]]).await.unwrap();
+    assert_eq!(claimed().await, ids(&[&files[0], &files[1], &files[2]]));
+    rig.advance(30);
+    assert_eq!(claimed().await, [files[2].id], "the first lease has lapsed");
+    assert!(matches!(rig.catalog.renew(table, both, LEASE).await, Err(Error::ClaimLost)));
+    rig.catalog.release(table, third).await.unwrap();
+    assert_eq!(claimed().await, []);
+    claim(rig, table, &[&files[2]]).await.unwrap();
+    let nobody = TableId::from_uuid(uuid::Uuid::from_u128(7));
+    assert!(matches!(rig.catalog.claimed(nobody).await, Err(Error::UnknownTable { .. })));
+    rig.catalog.drop_table(table).await.unwrap();
+    assert_eq!(claimed().await, []);
 }
 
 pub(super) async fn a_taken_over_claim_changes_nothing(rig: &Rig) {
@@ -180,7 +204,7 @@ pub(super) async fn a_relocated_file_keeps_its_id_and_leaves_a_grave(rig: &Rig) 
     let graves = rig.catalog.graves().await.unwrap();
     assert_eq!(graves.len(), 1);
     assert_eq!((graves[0].file, graves[0].layer.as_str()), (cold.id, "hot"));
-    rig.catalog.forget_graves(&[cold.id]).await.unwrap();
+    rig.catalog.forget_graves(&graves).await.unwrap();
     assert!(rig.catalog.graves().await.unwrap().is_empty());
     assert_eq!(rig.catalog.statistics(table, &[cold.id]).await.unwrap().len(), 1, "a live file lost its statistics");
     // Back again: what lies at its old place is live, so no grave may name it.
@@ -191,6 +215,15 @@ pub(super) async fn a_relocated_file_keeps_its_id_and_leaves_a_grave(rig: &Rig) 
     rig.advance(420);
     let graves = rig.catalog.graves().await.unwrap();
     assert_eq!(graves.iter().map(|grave| grave.layer.as_str()).collect::<Vec<_>>(), ["hot"]);
+    // A file may lie in graves on several layers; each is forgotten by itself.
+    let warm = DataFile { layer: LayerName::new("warm").unwrap(), ..cold.clone() };
+    let held = claim(rig, table, &[&cold]).await.unwrap();
+    rig.commit(rig.replace(table, held, &[&cold], vec![warm])).await.unwrap();
+    rig.advance(420);
+    let graves = rig.catalog.graves().await.unwrap();
+    assert_eq!(graves.iter().map(|grave| grave.layer.as_str()).collect::<Vec<_>>(), ["hot", "cold"]);
+    rig.catalog.forget_graves(&graves[1..]).await.unwrap();
+    assert_eq!(rig.catalog.graves().await.unwrap(), graves[..1]);
 }
 
 pub(super) async fn a_relocation_changes_nothing_but_the_layer(rig: &Rig) {
@@ -214,7 +247,7 @@ pub(super) async fn graves_wait_for_the_grace_and_are_forgotten(rig: &Rig) {
     assert!(rig.catalog.graves().await.unwrap().is_empty());
     assert_eq!(rig.catalog.graveyard().await.unwrap().len(), 2);
     // Told too early, the catalog keeps the grave.
-    rig.catalog.forget_graves(&[files[0].id]).await.unwrap();
+    rig.catalog.forget_graves(&rig.catalog.graveyard().await.unwrap()).await.unwrap();
     rig.advance(1);
     let graves = rig.catalog.graves().await.unwrap();
     assert_eq!(graves.len(), 1);
@@ -223,8 +256,10 @@ pub(super) async fn graves_wait_for_the_grace_and_are_forgotten(rig: &Rig) {
     assert_eq!(graves[0].path, format!("db/cpu/{}/{}.1.parquet", files[0].bucket, files[0].id));
     assert_eq!(rig.catalog.statistics(table, &[files[0].id]).await.unwrap().len(), 1);
     rig.advance(10);
-    assert_eq!(rig.catalog.graves().await.unwrap().len(), 2);
-    rig.catalog.forget_graves(&[files[0].id, rig.file(0, 0).id]).await.unwrap();
+    let graves = rig.catalog.graves().await.unwrap();
+    assert_eq!(graves.len(), 2);
+    let unknown = Grave { file: rig.file(0, 0).id, ..graves[0].clone() };
+    rig.catalog.forget_graves(&[graves[0].clone(), unknown]).await.unwrap();
     let left = rig.catalog.graves().await.unwrap();
     assert_eq!(left.iter().map(|grave| grave.file).collect::<Vec<_>>(), [files[1].id]);
     assert!(rig.catalog.statistics(table, &[files[0].id]).await.unwrap().is_empty());

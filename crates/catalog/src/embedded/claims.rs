@@ -1,9 +1,9 @@
 //! Claims in the file, and the writers' epochs: everything that fences.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use gigapi_model::{ClaimId, TableId, Timestamp, WriterId};
+use gigapi_model::{ClaimId, FileId, TableId, Timestamp, WriterId};
 use rusqlite::{Connection, params};
 
 use super::commit::{View, catalog_epoch};
@@ -91,6 +91,18 @@ pub(super) fn renew(
     let row = params![claim.id.uuid().into_bytes(), expires.nanos()];
     run(connection, "UPDATE claims SET expires = ?2 WHERE id = ?1", row)?;
     Ok(Claim { expires, ..claim })
+}
+
+/// Files of the table that a claim names which has not lapsed.
+pub(super) fn claimed(connection: &Connection, table: TableId, now: Timestamp) -> Result<HashSet<FileId>> {
+    let table = match locate(connection, table) {
+        Err(Error::Dropped { .. }) => return Ok(HashSet::new()),
+        located => located?,
+    };
+    let sql = "SELECT file FROM claim_files JOIN claims ON claims.id = claim WHERE table_key = ?1 AND expires > ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let files = statement.query_map(params![table.key, now.nanos()], |row| uuid(row, 0).map(FileId::from_uuid))?;
+    Ok(files.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Gives a claim back, if it is still the caller's.

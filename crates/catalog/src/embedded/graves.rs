@@ -29,13 +29,13 @@ pub(super) fn due(connection: &Connection, now: Timestamp) -> Result<Vec<Grave>>
     Ok(graves)
 }
 
-/// Forgets the graves of these files whose time has come, and remembers their ids while they are young.
-pub(super) fn forget(connection: &Connection, files: &[FileId], now: Timestamp, limits: &Limits) -> Result<()> {
+/// Forgets those of these graves whose time has come, and remembers the files' ids while they are young.
+pub(super) fn forget(connection: &Connection, graves: &[Grave], now: Timestamp, limits: &Limits) -> Result<()> {
     run(connection, "DELETE FROM spent WHERE until <= ?1", [now.nanos()])?;
-    for file in files {
+    for Grave { file, layer, .. } in graves {
         let id = file.uuid();
-        let sql = "DELETE FROM graves WHERE file = ?1 AND delete_after <= ?2";
-        if run(connection, sql, params![id.as_bytes(), now.nanos()])? == 0 {
+        let sql = "DELETE FROM graves WHERE file = ?1 AND layer = ?2 AND delete_after <= ?3";
+        if run(connection, sql, params![id.as_bytes(), layer.as_str(), now.nanos()])? == 0 {
             continue;
         }
         let sql = "SELECT EXISTS (SELECT 1 FROM files WHERE id = ?1) OR EXISTS (SELECT 1 FROM graves WHERE file = ?1)";

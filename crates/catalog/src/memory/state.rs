@@ -341,6 +341,18 @@ impl State {
         }
     }
 
+    /// Files that a claim names which has not lapsed.
+    pub(super) fn claimed(&self, table: TableId, now: Timestamp) -> Result<HashSet<FileId>> {
+        match self.table(table) {
+            Ok(table) => {
+                let held = table.claims.values().filter(|claim| claim.expires > now);
+                Ok(held.flat_map(|claim| claim.inputs.iter().copied()).collect())
+            }
+            Err(Error::Dropped { .. }) => Ok(HashSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Graves whose time has come, oldest first.
     pub(super) fn graves_due(&self, now: Timestamp) -> Vec<Grave> {
         let mut due: Vec<_> =
@@ -361,10 +373,11 @@ impl State {
         found
     }
 
-    pub(super) fn forget_graves(&mut self, files: &[FileId], now: Timestamp, limits: &Limits) {
+    pub(super) fn forget_graves(&mut self, graves: &[Grave], now: Timestamp, limits: &Limits) {
         self.spent.retain(|_, until| *until > now);
-        for &file in files {
-            let forgotten = self.exhume(file, |grave| grave.delete_after <= now);
+        for Grave { file, layer, .. } in graves {
+            let file = *file;
+            let forgotten = self.exhume(file, |grave| grave.layer == *layer && grave.delete_after <= now);
             if forgotten && !self.live.contains(&file) && !self.graves.contains_key(&file) {
                 self.statistics.remove(&file);
                 self.spent.insert(file, file.minted_at().plus(limits.file_age_max));

@@ -1,5 +1,7 @@
 //! Removed files: what is known of them until their objects are gone.
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt, TryStreamExt};
 use gigapi_model::{DataFile, FileId, LayerName, TableDef, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -79,25 +81,20 @@ impl RedisCatalog {
         values.iter().map(|value| StoredGrave::decode(value)).collect()
     }
 
-    /// Forgets what is due of these files, table by table.
-    pub(super) async fn forget(&self, files: &[FileId]) -> Result<()> {
-        let now = crate::Catalog::now(self).await?;
-        for table in self.all_tables().await? {
-            let graves = self.read_graves(table).await?;
-            if graves.iter().any(|grave| files.contains(&grave.file) && grave.delete_after <= now) {
-                self.forget_in(table, files).await?;
-            }
+    /// Forgets what is due of these graves, table by table.
+    pub(super) async fn forget(&self, gone: &[Grave]) -> Result<()> {
+        let mut by_table: BTreeMap<TableId, Vec<(FileId, &LayerName)>> = BTreeMap::new();
+        for grave in gone {
+            by_table.entry(grave.table).or_default().push((grave.file, &grave.layer));
+        }
+        for (table, gone) in by_table {
+            while !self.forget_once(table, &gone).await? {}
         }
         Ok(())
     }
 
-    async fn forget_in(&self, table: TableId, files: &[FileId]) -> Result<()> {
-        while !self.forget_once(table, files).await? {}
-        Ok(())
-    }
-
     /// False if the table moved on while its graves were read.
-    async fn forget_once(&self, table: TableId, files: &[FileId]) -> Result<bool> {
+    async fn forget_once(&self, table: TableId, gone: &[(FileId, &LayerName)]) -> Result<bool> {
         let Some(head) = self.read_head(table).await? else { return Ok(true) };
         let (graves, expired) = (&self.read_graves(table).await?, self.expired_ids(table).await?);
         let age_max = self.0.limits.file_age_max;
@@ -105,16 +102,20 @@ impl RedisCatalog {
             if replica.rev != head.rev {
                 return Ok(Judged::Answer(false));
             }
+            let goes =
+                |grave: &StoredGrave| grave.delete_after <= look.now && gone.contains(&(grave.file, &grave.layer));
+            if !graves.iter().any(goes) {
+                return Ok(Judged::Answer(true));
+            }
             let mut write = Write::new(None, &[], &[]);
             for id in &expired {
                 write.delete(Place::Used, id.as_slice());
             }
-            for &file in files {
-                let is_due = |grave: &&StoredGrave| grave.delete_after <= look.now;
-                let of_file = || graves.iter().filter(|grave| grave.file == file);
-                of_file().filter(is_due).for_each(|grave| write.delete(Place::Graves, grave_field(file, &grave.layer)));
-                let is_gone = of_file().count() > 0 && of_file().all(|grave| is_due(&grave));
-                if is_gone && replica.files.get(file).is_none() {
+            for grave in graves.iter().filter(|grave| goes(grave)) {
+                let file = grave.file;
+                write.delete(Place::Graves, grave_field(file, &grave.layer));
+                let has_no_other = graves.iter().filter(|other| other.file == file).all(goes);
+                if has_no_other && replica.files.get(file).is_none() {
                     write.delete(Place::Statistics, file.uuid().as_bytes());
                     let until = file.minted_at().plus(age_max).nanos().to_string();
                     write.set(Place::Used, file.uuid().as_bytes(), until);

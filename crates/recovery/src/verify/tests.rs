@@ -2,7 +2,7 @@ use gigapi_storage::{FilePath, own_path};
 
 use super::*;
 use crate::testing::World;
-use crate::{Checkpointer, Policy, tombstone, tombstone_done, write_definition};
+use crate::{Checkpointer, Policy, Quarantined, quarantine, tombstone, tombstone_done, write_definition};
 
 async fn look(world: &World, checksums: bool) -> Verified {
     verify(world.catalog.as_ref(), &world.layers, VerifyOptions { checksums }).await.unwrap()
@@ -129,4 +129,24 @@ async fn a_drop_without_tombstone_and_a_foreign_layer_are_damage() {
     }
     let verified = look(&world, false).await;
     assert_eq!(verified.findings.iter().filter(|found| found.why.contains("no marker")).count(), 2, "{verified:#?}");
+}
+
+#[tokio::test]
+async fn marked_files_are_damage_until_they_read_again_or_are_gone() {
+    let mut world = World::new().await;
+    let (log, table) = (world.open_log(1).await, world.table("cpu").await);
+    let file = world.flush(&table, &log, (1, 1), &[&[1, 2]]).await.remove(0).file;
+    let mark = Quarantined::new(&table, &file, "torn".to_owned(), "a merge", crate::testing::START);
+    quarantine(&world.layers, &mark).await.unwrap();
+    only(&look(&world, false).await, Severity::Damage, "torn, found by a merge");
+    only(&look(&world, true).await, Severity::Explained, "reads as it should");
+    let path = FilePath::of(&table, &file).object_path();
+    let store = world.layers.first().store.clone();
+    let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
+    store.put(&path, bytes.slice(..50).into()).await.unwrap();
+    assert!(look(&world, true).await.findings.iter().any(|found| found.why.contains("torn, found by")));
+    store.put(&path, bytes.into()).await.unwrap();
+    world.remove(&table, &log, (2, 2), file.id).await;
+    let verified = look(&world, false).await;
+    assert!(!verified.has_damage() && verified.findings.iter().any(|found| found.why.contains("the sweep removes it")));
 }

@@ -32,6 +32,26 @@ const DAMAGING: Focus = &[
     (Step::RollBack, 6),
 ];
 const RENEWING: Focus = &[(Step::ClaimMove, 100), (Step::Renew, 1500), (Step::ListOrphans, 100), (Step::Delete, 100)];
+/// Orphans that are swept, and catalogs that have forgotten what they were.
+const LEAVING: Focus = &[
+    (Step::ListOrphans, 100),
+    (Step::Delete, 200),
+    (Step::Pause, 15),
+    (Step::Lose, 6),
+    (Step::RollBack, 12),
+    (Step::Truncate, 150),
+];
+/// Files on their way to the later layer when the catalog is lost, queries, and somebody who deletes all the time.
+const MOVING: Focus = &[
+    (Step::ClaimMove, 150),
+    (Step::Work, 400),
+    (Step::Query, 150),
+    (Step::ListGraves, 100),
+    (Step::Delete, 200),
+    (Step::Lose, 10),
+    (Step::RollBack, 5),
+    (Step::Rebuild, 200),
+];
 const CRASHING: Focus = &[(Step::Crash, 60), (Step::Start, 100), (Step::LateCommit, 100)];
 /// Writers and mergers that die often, over checkpoints that are often damaged.
 const FAILING: Focus = &[
@@ -178,7 +198,7 @@ pub(crate) const CASES: &[Case] = &[
     case(&[EpochsChecked], REOPENING, Kind::Lost),
     case(&[DefinitionsTell], FORGETTING, Kind::Meaning),
     case(&[TombstonesTell], PLAIN, Kind::Returned),
-    case(&[OrphanBelowWatermark], DELETING, Kind::Lost),
+    case(&[OrphanBelowWatermark], LEAVING, Kind::Lost),
     case(&[OrphanNotInput], DELETING, Kind::Unrebuildable),
     // A commit that nobody waits with does not count where a later epoch is taken.
     case(&[WorkWaits, EpochsChecked], STALLING, Kind::Lost),
@@ -195,7 +215,7 @@ pub(crate) const CASES: &[Case] = &[
     // does harm only where no checkpoint is used.
     case(&[EpochFilter, Base], PLAIN, Kind::Unrebuildable),
     // The copy on the earlier layer is buried, and whoever deletes it looks again.
-    case(&[LaterLayer, LookAgain], PLAIN, Kind::Vanished),
+    case(&[LaterLayer, LookAgain], MOVING, Kind::Vanished),
     // A merge is opened up only while its inputs are there, so a cover that is exact finds their rows without it.
     case(&[Proven, ExactCover], FAILING, Kind::Lost),
     case(&[ExactCover], FAILING, Kind::Lost),

@@ -1,12 +1,13 @@
 //! Whoever deletes objects: graves whose time has come, and orphans that are old enough.
 //!
-//! A list is made at one moment and worked off object by object, so it ages. The look before each object and the
-//! deletion are one step: a request to delete takes no longer than the ages here by far.
+//! A list is made at one moment and worked off in batches, so it ages. The look before a batch and the deletion of its
+//! objects are one step: a request to delete takes no longer than the ages here by far. After each object everything is
+//! checked, since a batch may be cut short anywhere.
 
 use std::collections::{HashMap, HashSet};
 
 use gigapi_catalog::Grave;
-use gigapi_model::{Clock, FileId, NewFile, TableId};
+use gigapi_model::{Clock, NewFile, TableId};
 use gigapi_recovery::is_deletable;
 use gigapi_storage::Origin;
 
@@ -17,6 +18,9 @@ use crate::protections::Protection;
 use crate::random::short;
 use crate::world::{ORPHAN_AGE, World};
 
+/// Objects that share a look, at most.
+const BATCH_MAX: usize = 4;
+
 /// A list of objects to delete.
 #[derive(Debug)]
 pub(crate) struct Deleter {
@@ -24,7 +28,7 @@ pub(crate) struct Deleter {
     /// The catalog's epoch when the list was made.
     epoch: u64,
     /// Graves to forget afterwards.
-    graves: Vec<FileId>,
+    graves: Vec<Grave>,
 }
 
 fn place_of(grave: &Grave) -> Place {
@@ -62,7 +66,7 @@ impl World {
         }
         let places = graves.iter().map(place_of).collect();
         let epoch = self.store.epochs().epoch;
-        self.deleters.push(Deleter { places, epoch, graves: graves.iter().map(|grave| grave.file).collect() });
+        self.deleters.push(Deleter { places, epoch, graves });
     }
 
     /// Whether nobody needs the object.
@@ -73,8 +77,9 @@ impl World {
         let modified = if self.holds(Protection::OrphanModified) { object.modified } else { place.1.minted_at() };
         let is_old = now.since(place.1.minted_at()) > age && now.since(modified) > age;
         let is_settled = now.since(epochs.since) > ORPHAN_AGE || !self.holds(Protection::OrphanEpochAge);
-        let is_claimed = self.holds(Protection::OrphanNotClaimed)
-            && self.jobs.iter().any(|job| job.claim.expires > now && job.names(place.1));
+        // By what the catalog says now: it may have forgotten a claim whose worker goes on.
+        let claimed = self.store.claimed(object.table.id).unwrap_or_default();
+        let is_claimed = self.holds(Protection::OrphanNotClaimed) && claimed.contains(&place.1);
         is_old
             && is_settled
             && !is_claimed
@@ -130,40 +135,43 @@ impl World {
         }
     }
 
-    /// One object of a list goes.
+    /// A batch of a list goes after one look.
     pub(crate) fn delete(&mut self) -> Result<(), Violation> {
         let Some(index) = self.random.index(self.deleters.len()) else { return Ok(()) };
         if self.random.chance(3) {
             self.deleters.remove(index);
             return Ok(());
         }
-        let Some(place) = self.deleters[index].places.pop() else {
+        if self.deleters[index].places.is_empty() {
             let Deleter { graves, epoch, .. } = self.deleters.remove(index);
             if !graves.is_empty() && self.may_delete() && epoch == self.store.epochs().epoch {
                 self.store.forget_graves(graves);
             }
             return Ok(());
-        };
+        }
+        let count = 1 + self.random.index(BATCH_MAX).unwrap_or(0);
+        let places = &mut self.deleters[index].places;
+        let mut batch = places.split_off(places.len().saturating_sub(count));
         let deleter = &self.deleters[index];
+        let of_graves = !deleter.graves.is_empty();
         if self.holds(Protection::LookAgain) {
-            let same = self.may_delete() && deleter.epoch == self.store.epochs().epoch;
-            let still = if deleter.graves.is_empty() {
-                self.is_orphan(place)
-            } else {
-                self.deletable_graves().iter().any(|grave| place_of(grave) == place)
-            };
-            if !same || !still {
+            if !self.may_delete() || deleter.epoch != self.store.epochs().epoch {
                 return Ok(());
             }
+            let graves: Vec<Place> = self.deletable_graves().iter().map(place_of).collect();
+            batch.retain(|place| if of_graves { graves.contains(place) } else { self.is_orphan(*place) });
         }
-        let of_graves = !deleter.graves.is_empty();
-        let existed = self.layers.objects.remove(&place).is_some();
-        if existed {
-            let why = if of_graves { "buried" } else { "orphaned" };
-            self.count(if of_graves { Event::BuriedDeleted } else { Event::OrphanDeleted });
-            self.note(|| format!("{why} file {} on layer {} is deleted", short(place.1.uuid()), place.0));
-            return self.check_rebuildable();
+        batch.into_iter().try_for_each(|place| self.remove(place, of_graves))
+    }
+
+    /// An object is gone, whether or not those after it in its batch will be.
+    fn remove(&mut self, place: Place, of_graves: bool) -> Result<(), Violation> {
+        if self.layers.objects.remove(&place).is_none() {
+            return Ok(());
         }
-        Ok(())
+        let why = if of_graves { "buried" } else { "orphaned" };
+        self.count(if of_graves { Event::BuriedDeleted } else { Event::OrphanDeleted });
+        self.note(|| format!("{why} file {} on layer {} is deleted", short(place.1.uuid()), place.0));
+        self.check_rebuildable()
     }
 }

@@ -75,7 +75,7 @@ protections! {
     OrphanNotClaimed,
     /// Orphans are left alone under a young epoch.
     OrphanEpochAge,
-    /// Whoever deletes looks at the catalog again before each object.
+    /// Whoever deletes looks at the catalog again before each batch.
     LookAgain,
 
     // Kept by whoever drops.

@@ -4,6 +4,7 @@
 //! Nothing here bypasses a check: whoever wants one removed asks in a way that passes it. The memory catalog waits for
 //! nothing and has no store that fails, so calls that nobody may refuse are expected to succeed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ enum Call {
     Commit(Commit),
     Claim(ClaimRequest),
     Renew(TableId, Claim, Duration),
-    Forget(Vec<FileId>),
+    Forget(Vec<Grave>),
     Begin(u64),
     Restore(Restore),
 }
@@ -209,9 +210,14 @@ impl Store {
         ready(self.memory.renew(table, claim, lease))
     }
 
-    pub(crate) fn forget_graves(&mut self, files: Vec<FileId>) {
-        self.note(Call::Forget(files.clone()));
-        ready(self.memory.forget_graves(&files)).expect("it is in memory");
+    pub(crate) fn forget_graves(&mut self, graves: Vec<Grave>) {
+        self.note(Call::Forget(graves.clone()));
+        ready(self.memory.forget_graves(&graves)).expect("it is in memory");
+    }
+
+    /// Files that a claim of the table names.
+    pub(crate) fn claimed(&self, table: TableId) -> Result<HashSet<FileId>> {
+        ready(self.memory.claimed(table))
     }
 
     /// A rebuild keeps everybody else out.
@@ -239,7 +245,7 @@ fn replay(memory: &MemoryCatalog, call: Call) {
         Call::Commit(commit) => drop(ready(memory.commit(vec![commit]))),
         Call::Claim(request) => drop(ready(memory.claim(request))),
         Call::Renew(table, claim, lease) => drop(ready(memory.renew(table, claim, lease))),
-        Call::Forget(files) => drop(ready(memory.forget_graves(&files))),
+        Call::Forget(graves) => drop(ready(memory.forget_graves(&graves))),
         Call::Begin(epoch) => drop(ready(memory.begin_restore(epoch))),
         Call::Restore(state) => drop(ready(memory.restore(state))),
     }

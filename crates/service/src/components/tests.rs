@@ -44,7 +44,11 @@ async fn a_layer_of_another_catalog_is_refused_and_left_as_it_is() {
 #[tokio::test]
 async fn the_limits_of_the_settings_reach_the_catalog() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = catalog_limits(&settings(folder.path(), "columns_max = 7\ntables_max = 8\ndatabases_max = 9").limits);
+    let limits = catalog_limits(&settings(
+        folder.path(),
+        "columns_max = 7\ntables_max = 8\ndatabases_max = 9\ndelete_grace_s = 600",
+    ));
+    assert_eq!(limits.grace.as_secs(), 600);
     assert_eq!((limits.columns_max, limits.tables_per_database_max, limits.databases_max), (7, 8, 9));
 }
 

@@ -16,7 +16,7 @@ use super::types::{
     QuerySettings, Settings, UserCredentials, WriterSettings,
 };
 use super::values::{self, Parsed};
-use super::{kinds, layers};
+use super::{grace, kinds, layers};
 use crate::{REDACTED, Secret, scrub_url};
 
 /// Reads settings by name and collects what is wrong.
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn descriptor(&mut self, name: &'static str) -> &'static Descriptor {
+    pub(crate) fn descriptor(&mut self, name: &'static str) -> &'static Descriptor {
         #[cfg(test)]
         self.read.insert(name);
         table::descriptor(name).expect("names read here are in the table, which a test proves by reading them all")
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a setting; its default if the value is wrong.
-    fn value<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Parsed<T>) -> T {
+    pub(crate) fn value<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Parsed<T>) -> T {
         let setting = self.descriptor(name);
         let raw = effective(self.gathered, self.defaults, setting);
         match parse(&raw.text) {
@@ -261,6 +261,7 @@ fn metadata(reader: &mut Reader<'_>, root: &std::path::Path) -> MetadataSettings
         folder: root.join("_gigapi").join("catalog"),
         timeout: reader.value("GIGAPI_METADATA_TIMEOUT_S", values::seconds),
         accept_unsafe: reader.value("GIGAPI_METADATA_UNSAFE", values::boolean),
+        delete_grace: grace::build(reader),
     }
 }
 

@@ -102,6 +102,7 @@ const AUTO_COUNT: &str = "auto, or a whole number of at least 1";
 const SECONDS: &str = "seconds above zero, fractions count; or a duration, as 500ms or 2m";
 const SECONDS_OR_NEVER: &str = "seconds, fractions count; or a duration, as 500ms or 2m; 0 is never";
 const SECONDS_OR_NONE: &str = "seconds, fractions count; or a duration, as 500ms or 2m";
+const AUTO_SECONDS: &str = "auto, or seconds above zero, fractions count; or a duration, as 500ms or 2m";
 const PORT: &str = "a port, 0 to 65535; 0 lets the system choose";
 
 /// All settings but the layers, in the order in which they are explained.
@@ -152,6 +153,12 @@ pub const SETTINGS: &[Descriptor] = &[
         "false",
         SWITCH,
         "Whether a catalog that may lose acknowledged changes is accepted.",
+    ),
+    setting(
+        "GIGAPI_DELETE_GRACE_S",
+        "auto",
+        AUTO_SECONDS,
+        "How long a file that was replaced or dropped stays for queries that still read it: at least GIGAPI_QUERY_TIMEOUT_S + GIGAPI_SNAPSHOT_AGE_S + a minute, which is auto, though not below 7 minutes; a day if queries have no limit.",
     ),
     setting(
         "GIGAPI_WRITER_NAME",

@@ -112,6 +112,8 @@ pub struct MetadataSettings {
     pub timeout: Duration,
     /// Whether a catalog that may lose acknowledged changes is accepted.
     pub accept_unsafe: bool,
+    /// How long a removed file stays for queries that hold an older snapshot.
+    pub delete_grace: Duration,
 }
 
 /// The writer.

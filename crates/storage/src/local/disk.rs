@@ -22,6 +22,9 @@ use super::temporary::{Staged, Temporary};
 /// Up to this many files are synced one by one.
 const SYNCED_SINGLY_MAX: usize = 8;
 
+/// How often a folder may vanish under a file that is about to get its name in it.
+const VANISHED_MAX: usize = 16;
+
 /// What happens if the name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
@@ -85,9 +88,9 @@ impl Disk {
     pub(super) fn finish(&self, staged: &mut Staged, target: &Path, existing: Existing) -> Result<()> {
         self.sync_file(&staged.file, staged.path())?;
         let folder = parent(target);
-        self.sync_folders(self.folders.make(folder)?)?;
+        let made = self.name(staged, target, existing)?;
+        self.sync_folders(made)?;
         self.folders.remember(folder);
-        self.name(staged, target, existing)?;
         Ok(self.sync_folder(folder)?)
     }
 
@@ -109,11 +112,9 @@ impl Disk {
         }
         let mut touched = BTreeSet::new();
         for (one, target) in &mut staged {
-            let folder = parent(target);
-            if touched.insert(folder.to_path_buf()) {
-                touched.extend(self.folders.make(folder)?);
-            }
-            self.name(one, target, Existing::Replace)?;
+            let made = self.name(one, target, Existing::Replace)?;
+            touched.insert(parent(target).to_path_buf());
+            touched.extend(made);
         }
         if together {
             self.sync_file_system()?;
@@ -144,7 +145,7 @@ impl Disk {
         let failure = |folder: &PathBuf| match &whole {
             Some(error) => Some(error.kind()),
             None if together => None,
-            None => Some(self.sync_folder(folder).err()?.kind()),
+            None => Some(self.sync_nearest(folder).err()?.kind()),
         };
         let unsynced: Vec<(PathBuf, io::ErrorKind)> =
             touched.into_iter().filter_map(|folder| Some((folder.clone(), failure(folder)?))).collect();
@@ -187,21 +188,75 @@ impl Disk {
         Ok(())
     }
 
-    /// Gives a staged file its name; a folder that vanished meanwhile is made again, once.
-    fn name(&self, staged: &mut Staged, target: &Path, existing: Existing) -> Result<()> {
-        let attempt = |staged: &mut Staged| match existing {
-            Existing::Replace => staged.rename(target),
-            Existing::Refuse => staged.link(target),
-        };
-        let Err(error) = attempt(staged) else { return Ok(()) };
-        if error.kind() != io::ErrorKind::NotFound {
-            return Err(DiskError::at("naming", target)(error).into());
-        }
+    /// Gives a staged file its name, making its folder if need be; answers the folders to sync before the file
+    /// survives, beside its own.
+    ///
+    /// Empty folders are removed by whoever deletes files, and one may be empty for the moment between its making and
+    /// the naming: then both are done again. Once the file is in it, a folder stays.
+    fn name(&self, staged: &mut Staged, target: &Path, existing: Existing) -> DiskResult<Vec<PathBuf>> {
         let folder = parent(target);
-        self.folders.forget(folder);
-        self.sync_folders(self.folders.make(folder)?)?;
-        self.folders.remember(folder);
-        Ok(attempt(staged).map_err(DiskError::at("naming", target))?)
+        let mut attempt = || {
+            let made = self.folders.make(folder)?;
+            let named = match existing {
+                Existing::Replace => staged.rename(target),
+                Existing::Refuse => staged.link(target),
+            };
+            named.map(|()| made).map_err(DiskError::at("naming", target))
+        };
+        for _ in 0..VANISHED_MAX {
+            match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.folders.forget(folder),
+                done => return done,
+            }
+        }
+        attempt()
+    }
+
+    /// Removes folders that hold nothing, or nothing but files of these names, and then those above them that hold
+    /// nothing at all; answers how many went. A folder that anything else is in stays, with all that is in it.
+    pub(super) fn remove_empty(&self, folders: &[ObjectPath], leftovers: &[&str]) -> Result<usize> {
+        let mut removed = 0;
+        for location in folders.iter().filter(|location| !location.is_root()) {
+            let folder = self.root.join(location.as_ref());
+            if !self.remove_leftovers(&folder, leftovers)? {
+                continue;
+            }
+            let mut next = Some(folder.as_path());
+            while let Some(empty) = next.filter(|folder| *folder != self.root) {
+                // The system refuses to remove a folder that somebody has just put a file into.
+                match fs::remove_dir(empty) {
+                    Ok(()) => removed += 1,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => break,
+                    Err(error) => return Err(DiskError::at("removing folder", empty)(error).into()),
+                }
+                self.folders.forget(empty);
+                next = empty.parent();
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Whether nothing is in the folder any more, once files of these names are gone.
+    fn remove_leftovers(&self, folder: &Path, leftovers: &[&str]) -> DiskResult<bool> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(DiskError::at("listing", folder))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(DiskError::at("listing", folder)(error)),
+        };
+        let is_left = |name: &std::ffi::OsStr| leftovers.iter().any(|leftover| name == *leftover);
+        if !entries.iter().all(|entry| is_left(&entry.file_name())) {
+            return Ok(false);
+        }
+        for entry in entries {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DiskError::at("deleting", &entry.path())(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
     }
 
     /// The file of an object. The stock store resolves the same path when it reads.
@@ -225,6 +280,16 @@ impl Disk {
     fn sync_folder(&self, folder: &Path) -> DiskResult<()> {
         let opened = File::open(folder).map_err(DiskError::at("opening folder", folder))?;
         self.sync_file(&opened, folder)
+    }
+
+    /// Syncs a folder that something was deleted from. Where somebody removed it meanwhile because it was empty, the
+    /// nearest one above it that is there keeps it from coming back.
+    fn sync_nearest(&self, folder: &Path) -> DiskResult<()> {
+        let synced = self.sync_folder(folder);
+        match (synced, folder.parent().filter(|_| folder != self.root)) {
+            (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound => self.sync_nearest(above),
+            (synced, _) => synced,
+        }
     }
 
     fn sync_folders(&self, folders: impl IntoIterator<Item = impl AsRef<Path>>) -> DiskResult<()> {

@@ -182,3 +182,56 @@ async fn the_file_systems_own_folder_is_not_listed() {
     listed.sort_unstable();
     assert_eq!(listed, ["a/y", "x"]);
 }
+
+#[tokio::test]
+async fn empty_folders_go_with_what_may_go_with_them_and_no_others() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    for name in ["db/a/date=1/x", "db/a/date=1/metadata.json", "db/b/date=1/metadata.json", "db/b/date=1/y"] {
+        store.put(&Path::from(name), "x".into()).await.unwrap();
+    }
+    store.delete(&Path::from("db/a/date=1/x")).await.unwrap();
+    let clear = |folders: &[&str]| {
+        let folders = folders.iter().map(|folder| Path::from(*folder)).collect();
+        store.remove_empty_folders(folders, &["metadata.json"])
+    };
+    assert_eq!(clear(&["db/a/date=1", "db/b/date=1", "db/gone/date=1", ""]).await.unwrap(), 2);
+    assert!(!root.path().join("db/a").exists() && root.path().join("db/b/date=1/metadata.json").exists());
+    // The same store writes there again, durably: the file, its folder, and the parents of those that are not known.
+    let before = store.syncs().count();
+    store.put(&Path::from("db/a/date=1/z"), "z".into()).await.unwrap();
+    assert_eq!(store.syncs().count() - before, 5);
+    assert_eq!(store.remove_empty_folders(vec![Path::from("db/a/date=1")], &[]).await.unwrap(), 0);
+    store.delete(&Path::from("db/b/date=1/y")).await.unwrap();
+    assert_eq!(
+        store.remove_empty_folders(vec![Path::from("db/b/date=1")], &[]).await.unwrap(),
+        0,
+        "nothing may go with it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_survive_somebody_who_removes_empty_folders_all_the_time() {
+    let root = tempfile::tempdir().unwrap();
+    let (writer, remover) = (open(root.path()), open(root.path()));
+    let names: Vec<Path> = (0..200).map(|n| Path::parse(format!("db/t/date={}/{n}", n % 3)).unwrap()).collect();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (stop, folders) = (done.clone(), (0..3).map(|n| Path::from(format!("db/t/date={n}"))).collect::<Vec<_>>());
+    let removing = tokio::spawn(async move {
+        while !stop.load(Ordering::SeqCst) {
+            remover.remove_empty_folders(folders.clone(), &[]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    for (index, name) in names.iter().enumerate() {
+        if index % 2 == 0 {
+            writer.put(name, "x".into()).await.unwrap();
+        } else {
+            writer.put_files(vec![(name.clone(), Bytes::from("x"))]).await.unwrap();
+        }
+        assert_eq!(writer.get(name).await.unwrap().bytes().await.unwrap(), "x");
+        writer.delete(name).await.unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    removing.await.unwrap();
+}

@@ -1,12 +1,14 @@
 //! From an object back to what the catalog knew about it.
 //!
 //! Rebuilding and verifying read whole objects: the checksum of the whole file and those of its chunks can only be
-//! had that way. Queries never come here; they read footers and pages through their engine.
+//! had that way. Whoever asks only whose a file is and what it was made of reads its tail. Queries never come here; they
+//! read footers and pages through their engine.
 
 use bytes::Bytes;
 use gigapi_model::{DataFile, LayerName, SequenceRange};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::{FileFacts, FileStatistics, Origin, StoredFacts};
@@ -56,6 +58,45 @@ pub async fn read_facts(
     };
     let statistics = facts.statistics.clone();
     Ok((facts, file, statistics))
+}
+
+/// Read of a tail first: the footers of all but the widest tables fit.
+const TAIL_BYTES: u64 = 64 << 10;
+
+/// What the footer of an object of that size says, from its tail alone.
+///
+/// Costs one small read as a rule, two for a long footer. Nothing else of the object is looked at: it may be damaged
+/// elsewhere. An object that is no data file of ours is [`Error::NotOurs`], one whose footer cannot be read
+/// [`Error::Corrupt`].
+pub async fn read_tail_facts(
+    store: &dyn ObjectStore,
+    layer: &LayerName,
+    path: &Path,
+    size: u64,
+) -> Result<StoredFacts> {
+    let not_ours = |reason: &str| Error::NotOurs { path: path.to_string(), reason: reason.to_owned() };
+    let place = FilePath::parse(path).ok_or_else(|| not_ours("its path is not that of a data file"))?;
+    let corrupt = |reason: String| Error::Corrupt { what: format!("the footer of {path}"), reason };
+    let mut wanted = TAIL_BYTES.min(size);
+    // Twice: the first read tells how long the footer is.
+    for _ in 0..2 {
+        let failed = |error| Error::from_store("reading", &format!("layer {layer}"), path.as_ref(), error);
+        let tail = store.get_range(path, size - wanted..size).await.map_err(failed)?;
+        let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
+        match reader.try_parse_sized(&tail, size) {
+            Ok(()) => {
+                let metadata = reader.finish().map_err(|error| corrupt(error.to_string()))?;
+                let facts = FileFacts::read(path.as_ref(), metadata.file_metadata())?;
+                return match facts.facts.bucket == place.bucket {
+                    true => Ok(facts),
+                    false => Err(corrupt(format!("it names bucket {}", facts.facts.bucket))),
+                };
+            }
+            Err(ParquetError::NeedMoreData(more)) => wanted = (more as u64).min(size),
+            Err(error) => return Err(corrupt(format!("it cannot be read: {error}"))),
+        }
+    }
+    Err(corrupt("its length is not what it says".to_owned()))
 }
 
 /// Compares every column chunk with its checksum in the footer. CPU-bound.

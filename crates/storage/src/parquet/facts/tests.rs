@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::FilePath;
-use crate::parquet::{EncodedFile, encode_file, read_facts};
+use crate::parquet::{EncodedFile, encode_file, read_facts, read_tail_facts};
 
 fn table() -> Arc<TableDef> {
     let (database, name) = (DatabaseName::new("db").unwrap(), TableName::new("cpu").unwrap());
@@ -159,4 +159,27 @@ fn lists_of_checksums_round_trip_and_nothing_else_is_read() {
     for refused in ["0", "g000000000000000", "é00000000000000", "+000000000000001"] {
         assert_eq!(parse_checksums(refused), None, "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_tail_tells_the_facts_without_the_rest() {
+    for origin in [flush(), merge()] {
+        let (encoded, path) = (encode(origin), path().object_path());
+        let mut damaged = encoded.bytes.to_vec();
+        damaged[6] ^= 1;
+        let size = damaged.len() as u64;
+        let store = InMemory::new();
+        store.put(&path, damaged.clone().into()).await.unwrap();
+        let stored = read_tail_facts(&store, &layer(), &path, size).await.unwrap();
+        assert_eq!(stored.facts, facts(stored.facts.origin.clone()));
+        assert_eq!((stored.table.as_ref(), stored.rows), (table().as_ref(), 3));
+        // A footer that is cut off, or garbage.
+        store.put(&path, damaged[..damaged.len() - 3].to_vec().into()).await.unwrap();
+        let error = read_tail_facts(&store, &layer(), &path, size - 3).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        store.put(&path, "PAR1".into()).await.unwrap();
+        assert_eq!(read_tail_facts(&store, &layer(), &path, 4).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    let missing = read_tail_facts(&InMemory::new(), &layer(), &path().object_path(), 9).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
 }
