@@ -1,36 +1,16 @@
-//! The compactor: so far it answers `/health`, `/ready` and `/metrics`, and watches over the catalog.
+//! The compactor: fewer, larger, colder files.
 //!
-//! It merges, relocates and expires nothing yet, and says so at start. It rebuilds a lost catalog like a writer, since
-//! it may write to the layers like one.
+//! Pure policies say what to merge, to relocate and to expire; workers do it under claims, so that any number of
+//! compactors may run. Nothing here decides what a table is or holds rows that are not in files.
 
-use std::sync::Arc;
+mod error;
+mod lease;
+pub mod merge;
+pub mod policy;
+mod service;
+mod threads;
+mod throttle;
+mod worker;
 
-use axum::Router;
-use gigapi_recovery::Guardian;
-use gigapi_service::process::{self, BoxError, Host, Part};
-use gigapi_service::settings::Settings;
-use gigapi_service::{CatalogStatus, Components, Phase, Shutdown};
-
-/// Runs a compactor until the shutdown.
-pub async fn run(host: Host) -> Result<(), BoxError> {
-    let start =
-        async |_: &Settings, components: &Components, shutdown: &Shutdown| Ok(vec![part(components, shutdown).await?]);
-    process::serve(host, &[], |_, _| {}, start).await
-}
-
-/// Brings a compactor up.
-pub async fn part(components: &Components, shutdown: &Shutdown) -> Result<Part, BoxError> {
-    let guardian = Guardian::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), true);
-    let status = CatalogStatus::register(&components.metrics, &components.readiness);
-    status.follow(guardian.health(), |health| (health.word(), health.reason()));
-    let epochs = guardian.settle().await?;
-    components.claim_layers(epochs.catalog).await?;
-    status.up();
-    tracing::warn!("this version merges, relocates and expires nothing; files stay as they were flushed");
-    let shutdown = shutdown.clone();
-    let work = Box::pin(async move {
-        guardian.run(shutdown.reached(Phase::Close)).await;
-        Ok(())
-    });
-    Ok(Part { routes: Router::new(), work })
-}
+pub use error::{Error, Result};
+pub use service::{part, run};

@@ -9,6 +9,7 @@ mod column;
 mod conform;
 mod draft;
 mod gather;
+pub mod merge;
 mod part;
 mod schema;
 

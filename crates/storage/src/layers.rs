@@ -13,11 +13,13 @@ use object_store::ObjectStore;
 
 use crate::{DurableLocalStore, Error, ReadCache, Result};
 
+mod fetch;
 mod front;
 mod marker;
 mod original;
 mod s3;
 mod settings;
+mod staged;
 mod upload;
 
 pub use front::LayeredStore;
@@ -26,6 +28,7 @@ use original::original_data;
 use s3::S3Store;
 pub use s3::{AwsEnvironment, HiddenText, RequestCounts, S3Credentials, S3Location, S3Settings, S3Timing, UrlStyle};
 pub use settings::{LayerKind, LayerSettings};
+pub use staged::{Staged, Staging};
 pub use upload::Uploaded;
 
 /// One open layer.

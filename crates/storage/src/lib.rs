@@ -24,12 +24,13 @@ pub use cache::{CacheCounts, CacheSettings, ReadCache};
 pub use error::{Error, Result};
 pub use layers::{
     AwsEnvironment, HiddenText, Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData, RequestCounts,
-    S3Credentials, S3Location, S3Settings, S3Timing, Uploaded, UrlStyle,
+    S3Credentials, S3Location, S3Settings, S3Timing, Staged, Staging, Uploaded, UrlStyle,
 };
 pub use local::{DurableLocalStore, ProcessFolder, SyncCounter};
 pub use parquet::{
-    ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, MergeSource,
-    Origin, Scalar, StoredFacts, encode_file, read_facts, read_tail_facts,
+    ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, FinishedFile,
+    MergeSource, Origin, ROW_GROUP_ROWS_MAX, RowBatches, Scalar, Source, StoredFacts, StoredRows, encode_file,
+    read_facts, read_tail_facts,
 };
 pub use path::{FilePath, OWN_FOLDER, bucket_folder, own_path, table_folder};
 pub use verify::{ExpectedObject, ExpectedObjects, VerifyingStore, checksum, measure_object, verify_object};

@@ -32,6 +32,7 @@ mod temporary;
 mod upload;
 
 use disk::{Disk, Existing};
+use error::DiskError;
 pub use process_folder::ProcessFolder;
 
 /// How this store calls itself in errors.
@@ -84,6 +85,13 @@ impl DurableLocalStore {
         self.disk.syncs()
     }
 
+    /// An empty file in the store's file system that gets its name later. Blocks on the disk.
+    pub(crate) fn stage(&self) -> crate::Result<LocalFile> {
+        let place = self.root().display().to_string();
+        let failed = |error: DiskError| crate::Error::from_store("creating", &place, &place, error.into());
+        Ok(LocalFile { staged: self.disk.stage().map_err(failed)?, disk: Arc::clone(&self.disk) })
+    }
+
     /// Writes many objects with few disk syncs; when it returns, all of them survive a power loss.
     ///
     /// Objects of the same path are replaced. Each appears whole or not at all, but the set is not atomic: after an
@@ -112,6 +120,29 @@ impl DurableLocalStore {
         blocking(move || disk.remove_empty(&folders, leftovers))
             .await
             .map_err(|error| crate::Error::from_store("removing empty folders", &place, &place, error))
+    }
+}
+
+/// A file of a local store that has no name yet; dropped, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct LocalFile {
+    disk: Arc<Disk>,
+    staged: temporary::Staged,
+}
+
+impl LocalFile {
+    pub(crate) fn file(&self) -> &std::fs::File {
+        &self.staged.file
+    }
+
+    /// Gives the file its name; when it returns, the object survives a power loss.
+    pub(crate) async fn publish(mut self, location: Path) -> crate::Result<()> {
+        let (place, name) = (self.disk.root().display().to_string(), location.to_string());
+        let named = blocking(move || {
+            let target = self.disk.target(&location)?;
+            self.disk.finish(&mut self.staged, &target, Existing::Replace)
+        });
+        named.await.map_err(|error| crate::Error::from_store("writing", &place, &name, error))
     }
 }
 

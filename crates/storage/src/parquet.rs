@@ -8,13 +8,17 @@
 mod chunk;
 mod column;
 mod encoder;
+mod encoders;
 mod encoding;
 mod facts;
 mod reader;
 mod schema;
 mod statistics;
+mod stored_rows;
 
-pub use encoder::{EncodedFile, FileEncoder, FileEncoders, FileWriter, ROW_GROUP_ROWS_MAX, encode_file};
+pub use encoder::{EncodedFile, FileEncoder, FileWriter, FinishedFile, ROW_GROUP_ROWS_MAX, encode_file};
+pub use encoders::FileEncoders;
 pub use facts::{FileFacts, MergeSource, Origin, StoredFacts};
 pub use reader::{read_facts, read_tail_facts, verify_chunks};
 pub use statistics::{ColumnStatistics, FileStatistics, STATISTICS_STRING_BYTES_MAX, Scalar};
+pub use stored_rows::{RowBatches, Source, StoredRows};

@@ -36,31 +36,41 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// The object in the making, shared between the page writer and the code that checksums what it wrote.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Output(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Output(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Bytes that were written before and taken away.
+    taken: usize,
+    bytes: Vec<u8>,
+}
 
 impl Output {
     pub(super) fn reserve(&self, bytes: usize) {
-        self.0.lock().reserve(bytes);
+        self.0.lock().bytes.reserve(bytes);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().bytes.len()
     }
 
-    /// XXH3-64 of what was written from `start` on.
+    /// XXH3-64 of what was written from the object's byte `start` on, none of which is taken.
     fn checksum_from(&self, start: usize) -> u64 {
-        checksum(&self.0.lock()[start..])
+        let held = self.0.lock();
+        checksum(&held.bytes[start - held.taken..])
     }
 
-    /// The object; nothing may be written any more.
+    /// What was written since the last call.
     pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock())
+        let mut held = self.0.lock();
+        held.taken += held.bytes.len();
+        std::mem::take(&mut held.bytes)
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
+        self.0.lock().bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
-use gigapi_model::{FieldId, TableDef, TableId, TimeRange, Timestamp};
-use hashbrown::HashMap;
+use gigapi_model::{Column, TableDef, TimeRange, Timestamp};
 use parking_lot::Mutex;
 use parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
@@ -23,16 +22,13 @@ use std::io::Write;
 
 use super::chunk::{Output, PAGE_ROWS_MAX, Sink};
 use super::column::Workspace;
-use super::schema::Plan;
+use super::schema::{Plan, PlannedColumn};
 use super::statistics::{Scalar, Summary};
 use crate::parquet::{FileFacts, FileStatistics};
 use crate::{Error, Result, checksum};
 
 /// A row group holds at most this many rows.
 pub const ROW_GROUP_ROWS_MAX: usize = 1 << 20;
-
-/// Encoders are forgotten above this many, all at once: making one takes a few microseconds.
-const ENCODERS_MAX: usize = 20_000;
 
 /// Workspaces kept for the next file, and the largest that is kept.
 const WORKSPACES_MAX: usize = 8;
@@ -54,6 +50,21 @@ pub struct EncodedFile {
     pub time: TimeRange,
     /// XXH3-64 of the object.
     pub checksum: u64,
+    /// Bytes at the end that hold page indexes and footer.
+    pub tail_bytes: u32,
+    /// Statistics for the catalog.
+    pub statistics: FileStatistics,
+}
+
+/// A finished object whose first bytes were taken before.
+#[derive(Debug, Clone)]
+pub struct FinishedFile {
+    /// The bytes after those that were taken.
+    pub rest: Bytes,
+    /// Number of rows.
+    pub rows: u64,
+    /// Exact range of the rows' times.
+    pub time: TimeRange,
     /// Bytes at the end that hold page indexes and footer.
     pub tail_bytes: u32,
     /// Statistics for the catalog.
@@ -90,6 +101,11 @@ impl FileEncoder {
         writer.finish(facts)
     }
 
+    /// The columns of its files, by field id; time is the first.
+    pub fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.plan.columns.iter().map(|planned| &planned.column)
+    }
+
     /// Starts a file whose rows come one batch after the other.
     pub fn start(self: &Arc<Self>) -> FileWriter {
         let output = Output::default();
@@ -105,6 +121,18 @@ impl FileEncoder {
 
     fn refused(&self, reason: String) -> Error {
         Error::Input { table: self.table.name.to_string(), reason }
+    }
+
+    fn check_array(&self, planned: &PlannedColumn, array: &ArrayRef, rows: usize) -> Result<()> {
+        if array.len() == rows && *array.data_type() == planned.data_type {
+            return Ok(());
+        }
+        let name = &planned.column.name;
+        let found = (array.len(), array.data_type());
+        Err(self.refused(format!(
+            "column {name} has {} values of {}, not {rows} of {}",
+            found.0, found.1, planned.data_type
+        )))
     }
 
     fn check(&self, batch: &RecordBatch) -> Result<()> {
@@ -167,6 +195,27 @@ impl FileWriter {
         Ok(())
     }
 
+    /// Adds a whole row group, column by column: `column` is asked once for each of the encoder's columns, in their
+    /// order, and one array is held at a time. The rows come after those before in table order.
+    pub fn push_group<E: From<Error>>(
+        &mut self,
+        rows: usize,
+        column: impl FnMut(&Column) -> std::result::Result<ArrayRef, E>,
+    ) -> std::result::Result<(), E> {
+        self.flush_group()?;
+        if rows == 0 || rows > ROW_GROUP_ROWS_MAX {
+            return Err(self.encoder.refused(format!("a row group of {rows} rows")).into());
+        }
+        self.begin(0)?;
+        self.with_workspace(rows, column)
+    }
+
+    /// The bytes of row groups that are complete, once: the caller stores them, in order.
+    pub fn take_bytes(&mut self) -> Result<Bytes> {
+        self.sink.flush().map_err(parquet::errors::ParquetError::from)?;
+        Ok(self.output.take().into())
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> u64 {
         let written: i64 = self.groups.iter().map(|group| group.metadata.num_rows()).sum();
@@ -179,8 +228,15 @@ impl FileWriter {
         self.output.len() + waiting
     }
 
-    /// Ends the file. Refuses a file without rows, and rows outside the bucket that `facts` name.
-    pub fn finish(mut self, facts: &FileFacts) -> Result<EncodedFile> {
+    /// Ends the file, of which nothing was taken. Refuses a file without rows, and rows outside the bucket that
+    /// `facts` name.
+    pub fn finish(self, facts: &FileFacts) -> Result<EncodedFile> {
+        let FinishedFile { rest, rows, time, tail_bytes, statistics } = self.finish_taken(facts)?;
+        Ok(EncodedFile { rows, time, checksum: checksum(&rest), tail_bytes, statistics, bytes: rest })
+    }
+
+    /// As [`Self::finish`]; hands out the bytes that were not taken.
+    pub fn finish_taken(mut self, facts: &FileFacts) -> Result<FinishedFile> {
         self.flush_group()?;
         let rows: u64 = self.rows();
         let (statistics, time) = self.statistics()?;
@@ -191,15 +247,15 @@ impl FileWriter {
         }
         let checksums: Vec<Vec<u64>> = self.groups.iter().map(|group| group.checksums.clone()).collect();
         let entries = facts.entries(&self.encoder.definition, rows, time, &checksums, &statistics.to_bytes())?;
-        let data_bytes = self.sink.bytes_written();
-        let output = self.output.clone();
+        self.sink.flush().map_err(parquet::errors::ParquetError::from)?;
+        let (output, data_bytes) = (self.output.clone(), self.output.len());
         self.write_footer(rows, entries.into())?;
-        let bytes = Bytes::from(output.take());
-        let tail_bytes = u32::try_from(bytes.len() - data_bytes).map_err(|_| Error::Input {
+        let rest = Bytes::from(output.take());
+        let tail_bytes = u32::try_from(rest.len() - data_bytes).map_err(|_| Error::Input {
             table: "footer".to_owned(),
             reason: "page indexes and footer exceed 4 GiB; write smaller files".to_owned(),
         })?;
-        Ok(EncodedFile { rows, time, checksum: checksum(&bytes), tail_bytes, statistics, bytes })
+        Ok(FinishedFile { rest, rows, time, tail_bytes, statistics })
     }
 
     fn write_footer(self, rows: u64, entries: Vec<KeyValue>) -> Result<()> {
@@ -247,15 +303,31 @@ impl FileWriter {
         if self.waiting_rows == 0 {
             return Ok(());
         }
-        if self.sink.bytes_written() == 0 {
-            // About what metrics take when encoded: more would stay allocated for as long as the object lives.
-            self.output.reserve(self.waiting_rows * self.encoder.plan.columns.len() / 4 + 8192);
-            self.sink.write_all(MAGIC).map_err(parquet::errors::ParquetError::from)?;
-        }
+        // About what metrics take when encoded: more would stay allocated for as long as the object lives.
+        self.begin(self.waiting_rows * self.encoder.plan.columns.len() / 4 + 8192)?;
         let batches = std::mem::take(&mut self.waiting);
         let rows = std::mem::take(&mut self.waiting_rows);
+        let encoder = Arc::clone(&self.encoder);
+        let mut planned = encoder.plan.columns.iter();
+        self.with_workspace(rows, |_| whole_column(&batches, planned.next().map_or(0, |planned| planned.index)))
+    }
+
+    /// Writes what comes before the first row group.
+    fn begin(&mut self, bytes_expected: usize) -> Result<()> {
+        if self.sink.bytes_written() == 0 {
+            self.output.reserve(bytes_expected);
+            self.sink.write_all(MAGIC).map_err(parquet::errors::ParquetError::from)?;
+        }
+        Ok(())
+    }
+
+    fn with_workspace<E: From<Error>>(
+        &mut self,
+        rows: usize,
+        column: impl FnMut(&Column) -> std::result::Result<ArrayRef, E>,
+    ) -> std::result::Result<(), E> {
         let mut workspace = WORKSPACES.lock().pop().map_or_else(Workspace::new, Ok)?;
-        let group = self.write_group(&batches, rows, &mut workspace)?;
+        let group = self.write_group(rows, &mut workspace, column)?;
         self.groups.push(group);
         if workspace.idle_bytes() <= WORKSPACE_BYTES_MAX {
             let mut kept = WORKSPACES.lock();
@@ -266,7 +338,12 @@ impl FileWriter {
         Ok(())
     }
 
-    fn write_group(&mut self, batches: &[RecordBatch], rows: usize, workspace: &mut Workspace) -> Result<Group> {
+    fn write_group<E: From<Error>>(
+        &mut self,
+        rows: usize,
+        workspace: &mut Workspace,
+        mut column: impl FnMut(&Column) -> std::result::Result<ArrayRef, E>,
+    ) -> std::result::Result<Group, E> {
         let plan = &self.encoder.plan;
         let count = plan.columns.len();
         let mut group = RowGroupMetaData::builder(Arc::clone(&plan.schema));
@@ -277,7 +354,10 @@ impl FileWriter {
         let start = self.sink.bytes_written();
         let mut uncompressed = 0;
         for planned in &plan.columns {
-            let distinct = workspace.encode(planned, &whole_column(batches, planned.index)?)?;
+            let array = column(&planned.column)?;
+            self.encoder.check_array(planned, &array, rows)?;
+            let distinct = workspace.encode(planned, &array)?;
+            drop(array);
             let written =
                 workspace.chunk.write(&planned.descriptor, distinct, &mut workspace.compressor, &mut self.sink)?;
             uncompressed += written.metadata.uncompressed_size();
@@ -293,7 +373,8 @@ impl FileWriter {
             .set_sorting_columns(Some(plan.sorting.clone()))
             .set_file_offset(start as i64)
             .set_ordinal(i16::try_from(self.groups.len()).unwrap_or(i16::MAX))
-            .build()?;
+            .build()
+            .map_err(Error::from)?;
         Ok(Group { metadata, column_indexes, offset_indexes, summaries, checksums })
     }
 }
@@ -305,42 +386,6 @@ fn whole_column(batches: &[RecordBatch], index: usize) -> Result<ArrayRef> {
     }
     let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
     Ok(arrow::compute::concat(&parts).map_err(parquet::errors::ParquetError::from)?)
-}
-
-/// What decides whether an encoder fits.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Shape {
-    table: TableId,
-    revision: u64,
-    /// Field ids in the order of the batches, with the type of each.
-    columns: Vec<(FieldId, arrow::datatypes::DataType)>,
-}
-
-/// Encoders by table revision and columns; cheap to share.
-#[derive(Debug, Default)]
-pub struct FileEncoders {
-    known: Mutex<HashMap<Shape, Arc<FileEncoder>>>,
-}
-
-impl FileEncoders {
-    /// The encoder for batches of that schema, made at first use.
-    pub fn get(&self, table: &Arc<TableDef>, schema: &Schema) -> Result<Arc<FileEncoder>> {
-        let columns = schema.fields().iter().map(|field| {
-            let id = table.column(field.name()).map_or(0, |column| column.field_id);
-            (id, field.data_type().clone())
-        });
-        let shape = Shape { table: table.id, revision: table.revision, columns: columns.collect() };
-        if let Some(encoder) = self.known.lock().get(&shape) {
-            return Ok(Arc::clone(encoder));
-        }
-        let encoder = Arc::new(FileEncoder::new(Arc::clone(table), schema)?);
-        let mut known = self.known.lock();
-        if known.len() >= ENCODERS_MAX {
-            known.clear();
-        }
-        known.insert(shape, Arc::clone(&encoder));
-        Ok(encoder)
-    }
 }
 
 /// One file, without keeping an encoder.

@@ -4,8 +4,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, UInt64Type};
 use gigapi_model::{
-    Bucket, BucketSpan, CatalogId, ColumnName, ColumnRole, ColumnType, DatabaseName, ErrorKind, NewColumn, TableKey,
-    TableName, WriterId,
+    Bucket, BucketSpan, CatalogId, ColumnName, ColumnRole, ColumnType, DatabaseName, ErrorKind, NewColumn, TableId,
+    TableKey, TableName, WriterId,
 };
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{CompressionCodec, Encoding};
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::FileEncoders;
 use crate::parquet::{Origin, verify_chunks};
 
 /// 2025-04-10T07:00:00Z.

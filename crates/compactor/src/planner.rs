@@ -1,0 +1,213 @@
+//! From what the catalog holds to jobs: which tables have to be looked at, and what is due in them.
+//!
+//! A table is planned when its version has changed or a time has come that an earlier plan named; others cost one
+//! question for their version. What this process works on, what others have claimed, and what is damaged is held
+//! back. Plans are made from what is read here and judged again by the catalog when they are committed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gigapi_catalog::Catalog;
+use gigapi_model::{DataFile, DatabaseName, FileId, TableDef, TableId, TableName, TimeRange, Timestamp};
+use gigapi_storage::Layers;
+
+use crate::policy::{LayerRule, MergePlan, MergeSettings, Moves, TableState, moves, plan};
+use crate::worker::Job;
+use crate::Result;
+
+/// A relocation takes so many files at once,
+const MOVED_FILES_MAX: usize = 32;
+
+/// of so many bytes together, unless one is larger.
+const MOVED_BYTES_MAX: u64 = 256 << 20;
+
+/// Files that end in one commit.
+const EXPIRED_FILES_MAX: usize = 500;
+
+/// Which tables are looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// One database alone.
+    pub database: Option<DatabaseName>,
+    /// One table of it alone.
+    pub table: Option<TableName>,
+}
+
+impl Scope {
+    fn holds(&self, table: &TableDef) -> bool {
+        self.database.as_ref().is_none_or(|database| *database == table.database)
+            && self.table.as_ref().is_none_or(|name| *name == table.name)
+    }
+}
+
+/// What a table's files come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) table: Arc<TableDef>,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) files: Vec<Arc<DataFile>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    version: u64,
+    next_due: Option<Timestamp>,
+}
+
+/// Plans tables.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    catalog: Arc<dyn Catalog>,
+    layers: Vec<LayerRule>,
+    /// How files are merged where a table says nothing; none if merging is off.
+    merging: Option<MergeSettings>,
+    scope: Scope,
+    live: HashSet<TableId>,
+    known: HashMap<TableId, Known>,
+    /// Files that this process works on.
+    working: HashSet<FileId>,
+    /// Files that are not touched before that time: somebody else works on them, or they failed.
+    avoided: HashMap<FileId, Timestamp>,
+}
+
+impl Planner {
+    pub(crate) fn new(
+        catalog: Arc<dyn Catalog>,
+        layers: &Layers,
+        merging: Option<MergeSettings>,
+        scope: Scope,
+    ) -> Self {
+        let rule = |layer: &Arc<gigapi_storage::Layer>| LayerRule { name: layer.name.clone(), ttl: layer.ttl };
+        Self {
+            catalog,
+            layers: layers.iter().map(rule).collect(),
+            merging,
+            scope,
+            live: HashSet::new(),
+            known: HashMap::new(),
+            working: HashSet::new(),
+            avoided: HashMap::new(),
+        }
+    }
+
+    /// The files of a job are this process's until it is done.
+    pub(crate) fn begin(&mut self, job: &Job) {
+        self.working.extend(job.inputs());
+    }
+
+    /// A job has ended; files that cannot be worked on now are avoided until then.
+    pub(crate) fn end(&mut self, table: TableId, inputs: &[FileId], avoided_until: Option<Timestamp>) {
+        for file in inputs {
+            self.working.remove(file);
+            if let Some(until) = avoided_until {
+                self.avoided.insert(*file, until);
+            }
+        }
+        self.known.remove(&table);
+    }
+
+    /// Whether the table was there when it was looked for last.
+    pub(crate) fn is_known(&self, table: TableId) -> bool {
+        self.live.contains(&table)
+    }
+
+    /// What is due now in tables that have changed or whose time has come.
+    pub(crate) async fn due(&mut self) -> Result<Vec<Planned>> {
+        let now = self.catalog.now().await?;
+        self.avoided.retain(|_, until| *until > now);
+        let tables = self.catalog.live_tables().await?;
+        self.live = tables.iter().map(|table| table.id).collect();
+        self.known.retain(|table, _| self.live.contains(table));
+        let mut due = Vec::new();
+        for table in tables.into_iter().filter(|table| self.scope.holds(table)) {
+            match self.of_table(table.id, now).await {
+                Ok(Some(planned)) => due.push(planned),
+                // Dropped since the list was made.
+                Ok(None) | Err(crate::Error::Catalog(gigapi_catalog::Error::Dropped { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(due)
+    }
+
+    async fn of_table(&mut self, table: TableId, now: Timestamp) -> Result<Option<Planned>> {
+        if let Some(known) = self.known.get(&table) {
+            let has_come = known.next_due.is_some_and(|at| at <= now);
+            if !has_come && self.catalog.version(table).await? == known.version {
+                return Ok(None);
+            }
+        }
+        let snapshot = self.catalog.snapshot(table, TimeRange::ALL).await?;
+        let files: Vec<Arc<DataFile>> = snapshot.files.iter().cloned().collect();
+        let (mut jobs, mut next_due) = self.jobs(&snapshot.table, &files, &HashSet::new(), now);
+        if !jobs.is_empty() {
+            let claimed = self.catalog.claimed(table).await?;
+            if jobs.iter().any(|job| job.inputs().iter().any(|file| claimed.contains(file))) {
+                (jobs, next_due) = self.jobs(&snapshot.table, &files, &claimed, now);
+            }
+        }
+        // What is avoided comes back some time, without a change that would tell.
+        let back = self.avoided.values().min().copied();
+        let next_due = [next_due, back].into_iter().flatten().min();
+        self.known.insert(table, Known { version: snapshot.version, next_due });
+        Ok(Some(Planned { table: Arc::clone(&snapshot.table), jobs, files }))
+    }
+
+    fn jobs(
+        &self,
+        table: &TableDef,
+        files: &[Arc<DataFile>],
+        claimed: &HashSet<FileId>,
+        now: Timestamp,
+    ) -> (Vec<Job>, Option<Timestamp>) {
+        let mut held: HashSet<FileId> = self.working.clone();
+        held.extend(self.avoided.keys().chain(claimed).copied());
+        let Moves { moved, expired, next_due: next_move } = moves(files, &held, &self.layers, table.ttl, now);
+        let mut jobs = Vec::new();
+        jobs.extend(expired.chunks(EXPIRED_FILES_MAX).map(|files| Job::Expire(files.to_vec())));
+        held.extend(expired.iter().map(|(file, _)| file.id));
+        held.extend(moved.iter().map(|moved| moved.file.id));
+        let state =
+            TableState { table, files, held: &held, merging: self.merging.as_ref(), ttl_min: self.ttl_min(table) };
+        let merges = plan(&state, now);
+        jobs.extend(merges.merges.into_iter().map(Job::Merge));
+        jobs.extend(batches(moved).into_iter().map(Job::Relocate));
+        (jobs, [merges.next_due, next_move].into_iter().flatten().min())
+    }
+
+    /// The shortest time that rows of the table stay anywhere.
+    fn ttl_min(&self, table: &TableDef) -> Option<Duration> {
+        self.layers.iter().filter_map(|layer| layer.ttl).chain(table.ttl).min()
+    }
+}
+
+fn batches(moved: Vec<crate::policy::Move>) -> Vec<Vec<crate::policy::Move>> {
+    let mut all: Vec<Vec<crate::policy::Move>> = Vec::new();
+    let mut bytes = 0;
+    for next in moved {
+        let more = next.file.bytes;
+        match all.last_mut() {
+            Some(batch) if batch.len() < MOVED_FILES_MAX && bytes + more <= MOVED_BYTES_MAX => {
+                bytes += more;
+                batch.push(next);
+            }
+            _ => {
+                bytes = more;
+                all.push(vec![next]);
+            }
+        }
+    }
+    all
+}
+
+/// The merges among jobs.
+pub(crate) fn merges(jobs: &[Job]) -> impl Iterator<Item = &MergePlan> {
+    jobs.iter().filter_map(|job| match job {
+        Job::Merge(plan) => Some(plan),
+        Job::Relocate(_) | Job::Expire(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Does what was planned: merges, relocations and expiries, each under a claim and in one commit.
+//!
+//! Whoever loses a race leaves an orphan and never a duplicate: outputs get fresh ids, inputs are removed by the same
+//! commit that adds the output, and no output is deleted here once its commit was sent.
+
+mod commit;
+mod expire;
+mod inputs;
+mod merge;
+mod relocate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gigapi_catalog::Catalog;
+use gigapi_model::{FileId, Ids, TableDef};
+use gigapi_storage::{FileEncoders, Layers, Staging};
+
+use crate::policy::{Expiry, MergePlan, Move};
+use crate::throttle::{Memory, Throttle};
+use crate::{Error, Result};
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub(crate) enum Job {
+    /// Files become one.
+    Merge(MergePlan),
+    /// Files go to another layer.
+    Relocate(Vec<Move>),
+    /// Files end.
+    Expire(Vec<(Arc<gigapi_model::DataFile>, Expiry)>),
+}
+
+impl Job {
+    /// The files that it works on.
+    pub(crate) fn inputs(&self) -> Vec<FileId> {
+        match self {
+            Self::Merge(plan) => plan.inputs.iter().map(|file| file.id).collect(),
+            Self::Relocate(moves) => moves.iter().map(|moved| moved.file.id).collect(),
+            Self::Expire(files) => files.iter().map(|(file, _)| file.id).collect(),
+        }
+    }
+
+    /// What it is called in logs and metrics.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Merge(_) => "merge",
+            Self::Relocate(_) => "relocate",
+            Self::Expire(_) => "expire",
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Files that went.
+    pub(crate) files_in: u64,
+    /// Files that came.
+    pub(crate) files_out: u64,
+    pub(crate) rows: u64,
+    /// Rows that later writes of the same key took the place of.
+    pub(crate) overwritten: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// What workers share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) staging: Arc<Staging>,
+    pub(crate) encoders: Arc<FileEncoders>,
+    pub(crate) memory: Memory,
+    pub(crate) throttle: Arc<Throttle>,
+    pub(crate) lease: Duration,
+}
+
+impl Worker {
+    /// Does the job; `None` if the table has moved on since it was planned.
+    pub(crate) async fn run(&self, table: &Arc<TableDef>, job: Job) -> Result<Option<Done>> {
+        let outcome = match job {
+            Job::Merge(plan) => self.merge(table, plan).await,
+            Job::Relocate(moves) => self.relocate(table, moves).await,
+            Job::Expire(files) => self.expire(table, files).await,
+        };
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(Error::Catalog(error)) if is_overtaken(&error) => {
+                tracing::debug!(table = %table.name, %error, "a plan was overtaken");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether somebody else was faster, which is no failure.
+fn is_overtaken(error: &gigapi_catalog::Error) -> bool {
+    use gigapi_catalog::Error;
+    matches!(
+        error,
+        Error::Claimed { .. } | Error::InputChanged { .. } | Error::ClaimLost | Error::Dropped { .. } | Error::StaleEpoch { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests;
