@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_catalog::Catalog;
-use gigapi_model::{DataFile, DatabaseName, FileId, TableDef, TableId, TableName, TimeRange, Timestamp};
+use gigapi_model::{
+    DataFile, DatabaseName, FileId, MergeOverrides, TableDef, TableId, TableName, TimeRange, Timestamp, effective_ttl,
+};
+use gigapi_recovery::{database_settings, quarantined_files};
 use gigapi_storage::Layers;
 
+use crate::Result;
 use crate::policy::{LayerRule, MergePlan, MergeSettings, Moves, TableState, moves, plan};
 use crate::worker::Job;
-use crate::Result;
 
 /// A relocation takes so many files at once,
 const MOVED_FILES_MAX: usize = 32;
@@ -53,13 +56,16 @@ pub(crate) struct Planned {
 struct Known {
     version: u64,
     next_due: Option<Timestamp>,
+    /// The ttl of its database.
+    of_database: Option<Duration>,
 }
 
 /// Plans tables.
 #[derive(Debug)]
 pub(crate) struct Planner {
     catalog: Arc<dyn Catalog>,
-    layers: Vec<LayerRule>,
+    layers: Arc<Layers>,
+    rules: Vec<LayerRule>,
     /// How files are merged where a table says nothing; none if merging is off.
     merging: Option<MergeSettings>,
     scope: Scope,
@@ -74,14 +80,15 @@ pub(crate) struct Planner {
 impl Planner {
     pub(crate) fn new(
         catalog: Arc<dyn Catalog>,
-        layers: &Layers,
+        layers: Arc<Layers>,
         merging: Option<MergeSettings>,
         scope: Scope,
     ) -> Self {
         let rule = |layer: &Arc<gigapi_storage::Layer>| LayerRule { name: layer.name.clone(), ttl: layer.ttl };
         Self {
             catalog,
-            layers: layers.iter().map(rule).collect(),
+            rules: layers.iter().map(rule).collect(),
+            layers,
             merging,
             scope,
             live: HashSet::new(),
@@ -117,11 +124,15 @@ impl Planner {
         let now = self.catalog.now().await?;
         self.avoided.retain(|_, until| *until > now);
         let tables = self.catalog.live_tables().await?;
+        let databases = database_settings(&self.layers).await?;
+        let damaged = quarantined_files(&self.layers).await?;
         self.live = tables.iter().map(|table| table.id).collect();
         self.known.retain(|table, _| self.live.contains(table));
         let mut due = Vec::new();
-        for table in tables.into_iter().filter(|table| self.scope.holds(table)) {
-            match self.of_table(table.id, now).await {
+        let inside: Vec<_> = tables.into_iter().filter(|table| self.scope.holds(table)).collect();
+        for table in inside {
+            let of_database = databases.get(&table.database).and_then(|settings| settings.ttl);
+            match self.of_table(table.id, of_database, &damaged, now).await {
                 Ok(Some(planned)) => due.push(planned),
                 // Dropped since the list was made.
                 Ok(None) | Err(crate::Error::Catalog(gigapi_catalog::Error::Dropped { .. })) => {}
@@ -131,26 +142,36 @@ impl Planner {
         Ok(due)
     }
 
-    async fn of_table(&mut self, table: TableId, now: Timestamp) -> Result<Option<Planned>> {
+    async fn of_table(
+        &mut self,
+        table: TableId,
+        of_database: Option<Duration>,
+        damaged: &HashSet<FileId>,
+        now: Timestamp,
+    ) -> Result<Option<Planned>> {
         if let Some(known) = self.known.get(&table) {
-            let has_come = known.next_due.is_some_and(|at| at <= now);
+            let has_come = known.next_due.is_some_and(|at| at <= now) || known.of_database != of_database;
             if !has_come && self.catalog.version(table).await? == known.version {
                 return Ok(None);
             }
         }
         let snapshot = self.catalog.snapshot(table, TimeRange::ALL).await?;
         let files: Vec<Arc<DataFile>> = snapshot.files.iter().cloned().collect();
-        let (mut jobs, mut next_due) = self.jobs(&snapshot.table, &files, &HashSet::new(), now);
+        let ttl = effective_ttl(snapshot.table.ttl, of_database);
+        let mut held: HashSet<FileId> = self.working.union(damaged).copied().collect();
+        held.extend(self.avoided.keys());
+        let (mut jobs, mut next_due) = self.jobs(&snapshot.table, &files, ttl, &held, now);
         if !jobs.is_empty() {
             let claimed = self.catalog.claimed(table).await?;
             if jobs.iter().any(|job| job.inputs().iter().any(|file| claimed.contains(file))) {
-                (jobs, next_due) = self.jobs(&snapshot.table, &files, &claimed, now);
+                held.extend(claimed);
+                (jobs, next_due) = self.jobs(&snapshot.table, &files, ttl, &held, now);
             }
         }
         // What is avoided comes back some time, without a change that would tell.
         let back = self.avoided.values().min().copied();
         let next_due = [next_due, back].into_iter().flatten().min();
-        self.known.insert(table, Known { version: snapshot.version, next_due });
+        self.known.insert(table, Known { version: snapshot.version, next_due, of_database });
         Ok(Some(Planned { table: Arc::clone(&snapshot.table), jobs, files }))
     }
 
@@ -158,27 +179,39 @@ impl Planner {
         &self,
         table: &TableDef,
         files: &[Arc<DataFile>],
-        claimed: &HashSet<FileId>,
+        ttl: Option<Duration>,
+        held: &HashSet<FileId>,
         now: Timestamp,
     ) -> (Vec<Job>, Option<Timestamp>) {
-        let mut held: HashSet<FileId> = self.working.clone();
-        held.extend(self.avoided.keys().chain(claimed).copied());
-        let Moves { moved, expired, next_due: next_move } = moves(files, &held, &self.layers, table.ttl, now);
+        let Moves { moved, expired, next_due: next_move } = moves(files, held, &self.rules, ttl, now);
         let mut jobs = Vec::new();
         jobs.extend(expired.chunks(EXPIRED_FILES_MAX).map(|files| Job::Expire(files.to_vec())));
+        let mut held = held.clone();
         held.extend(expired.iter().map(|(file, _)| file.id));
         held.extend(moved.iter().map(|moved| moved.file.id));
-        let state =
-            TableState { table, files, held: &held, merging: self.merging.as_ref(), ttl_min: self.ttl_min(table) };
+        let merging = self.merging_of(table);
+        let ttl_min = self.rules.iter().filter_map(|layer| layer.ttl).chain(ttl).min();
+        let state = TableState { files, held: &held, merging: merging.as_ref(), ttl_min };
         let merges = plan(&state, now);
         jobs.extend(merges.merges.into_iter().map(Job::Merge));
         jobs.extend(batches(moved).into_iter().map(Job::Relocate));
         (jobs, [merges.next_due, next_move].into_iter().flatten().min())
     }
 
-    /// The shortest time that rows of the table stay anywhere.
-    fn ttl_min(&self, table: &TableDef) -> Option<Duration> {
-        self.layers.iter().filter_map(|layer| layer.ttl).chain(table.ttl).min()
+    /// How the table's files are merged: as all others, but for what is set for it.
+    fn merging_of(&self, table: &TableDef) -> Option<MergeSettings> {
+        let mut settings = self.merging.clone()?;
+        let MergeOverrides { intervals, bytes_max, enabled } = MergeOverrides::of(table);
+        if enabled == Some(false) {
+            return None;
+        }
+        for (level, interval) in settings.intervals.iter_mut().zip(intervals) {
+            *level = interval.unwrap_or(*level);
+        }
+        for (level, bytes) in settings.bytes_max.iter_mut().zip(bytes_max) {
+            *level = bytes.unwrap_or(*level);
+        }
+        Some(settings)
     }
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gigapi_model::{Bucket, DataFile, FileId, LayerName, Level, TableDef, Timestamp};
+use gigapi_model::{Bucket, DataFile, FileId, LayerName, Level, Timestamp};
 
 pub use moves::{Expiry, LayerRule, Move, Moves, moves};
 
@@ -64,8 +64,6 @@ impl MergeSettings {
 /// A table as a plan sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct TableState<'a> {
-    /// Its definition.
-    pub table: &'a TableDef,
     /// All live files.
     pub files: &'a [Arc<DataFile>],
     /// Files that are not to be touched: claimed or damaged.
@@ -152,7 +150,7 @@ pub fn plan(state: &TableState<'_>, now: Timestamp) -> Plan {
     let mut taken: HashSet<FileId> = HashSet::new();
     join::plan(state, settings, &groups, now, &mut plan, &mut taken);
     for group in &groups {
-        merge::plan(state, settings, group, now, &mut plan, &mut taken);
+        merge::plan(settings, group, now, &mut plan, &mut taken);
     }
     // What removes most files comes first; among equals the oldest data.
     plan.merges.sort_by_key(|merge| (std::cmp::Reverse(merge.inputs.len()), merge.bucket.start()));

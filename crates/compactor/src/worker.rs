@@ -102,7 +102,11 @@ fn is_overtaken(error: &gigapi_catalog::Error) -> bool {
     use gigapi_catalog::Error;
     matches!(
         error,
-        Error::Claimed { .. } | Error::InputChanged { .. } | Error::ClaimLost | Error::Dropped { .. } | Error::StaleEpoch { .. }
+        Error::Claimed { .. }
+            | Error::InputChanged { .. }
+            | Error::ClaimLost
+            | Error::Dropped { .. }
+            | Error::StaleEpoch { .. }
     )
 }
 

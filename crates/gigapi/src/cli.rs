@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use anyhow::Context;
 use gigapi_service::process::{SettingsArgs, told};
 
-use crate::{catalog, health, import, query, serve, tables, write};
+use crate::{catalog, compact, health, import, query, serve, tables, write};
 
 /// A time-series lakehouse: line protocol in, sorted Parquet on your disks, SQL out.
 #[derive(Debug, Parser)]
@@ -29,6 +29,7 @@ enum Command {
     Tables(tables::TablesArgs),
     Databases(tables::DatabasesArgs),
     Catalog(catalog::CatalogArgs),
+    Compact(compact::CompactArgs),
     Health(health::HealthArgs),
     /// Check the settings and print what is in effect, secrets redacted.
     CheckConfig(SettingsArgs),
@@ -45,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tables(args) => client(tables::tables(args)),
         Command::Databases(args) => client(tables::databases(args)),
         Command::Catalog(args) => client(catalog::run(args)),
+        Command::Compact(args) => client(compact::run(args)),
         Command::Health(args) => client(health::run(args)),
         Command::CheckConfig(settings) => check_config(&settings),
     };

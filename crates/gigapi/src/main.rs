@@ -3,6 +3,7 @@
 mod catalog;
 mod cli;
 mod client;
+mod compact;
 mod health;
 mod import;
 mod query;

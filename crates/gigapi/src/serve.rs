@@ -33,11 +33,12 @@ async fn start(settings: &Settings, components: &Components, shutdown: &Shutdown
         Mode::AllInOne => {
             let writer = gigapi_writer::part(settings, components, shutdown).await?;
             let unflushed: Arc<dyn Unflushed> = Arc::new(WriterRows { writer: writer.id, buffer: writer.buffer });
-            Ok(vec![writer.part, gigapi_querier::part(settings, components, shutdown, Some(unflushed))?])
+            let querier = gigapi_querier::part(settings, components, shutdown, Some(unflushed))?;
+            Ok(vec![writer.part, querier, gigapi_compactor::beside(settings, components, shutdown)?])
         }
         Mode::WriteOnly => Ok(vec![gigapi_writer::part(settings, components, shutdown).await?.part]),
         Mode::ReadOnly => Ok(vec![gigapi_querier::alone(settings, components, shutdown).await?]),
-        Mode::Compaction => Ok(vec![gigapi_compactor::part(components, shutdown).await?]),
+        Mode::Compaction => Ok(vec![gigapi_compactor::part(settings, components, shutdown).await?]),
     }
 }
 

@@ -97,15 +97,23 @@ pub fn main(program: &Program, run: impl AsyncFnOnce(Host) -> Result<(), BoxErro
     let command =
         Command::new(program.name).about(program.about).version(crate::telemetry::VERSION).max_term_width(100);
     let matches = SettingsArgs::augment_args(command).get_matches();
-    let outcome = SettingsArgs::from_arg_matches(&matches).map_err(BoxError::from).and_then(|args| {
-        let mut loaded = args.load(program.defaults)?;
-        if loaded.settings.mode != program.mode && loaded.settings.mode != Mode::AllInOne {
-            let warning = format!("GIGAPI_MODE={} is ignored: this is {}", loaded.settings.mode, program.name);
-            loaded.warnings.push(warning);
-        }
-        loaded.settings.mode = program.mode;
-        launch(loaded, run)
-    });
+    let loaded = SettingsArgs::from_arg_matches(&matches).map_err(BoxError::from).and_then(|args| load(program, &args));
+    exit(program, loaded.and_then(|loaded| launch(loaded, run)))
+}
+
+/// The settings of a binary that runs one service.
+pub fn load(program: &Program, args: &SettingsArgs) -> Result<Loaded, BoxError> {
+    let mut loaded = args.load(program.defaults)?;
+    if loaded.settings.mode != program.mode && loaded.settings.mode != Mode::AllInOne {
+        let warning = format!("GIGAPI_MODE={} is ignored: this is {}", loaded.settings.mode, program.name);
+        loaded.warnings.push(warning);
+    }
+    loaded.settings.mode = program.mode;
+    Ok(loaded)
+}
+
+/// Says what ended a program before its time.
+pub fn exit(program: &Program, outcome: Result<ExitCode, BoxError>) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -115,13 +123,45 @@ pub fn main(program: &Program, run: impl AsyncFnOnce(Host) -> Result<(), BoxErro
     }
 }
 
-/// Runs services until a signal, or until one of them fails.
-pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError>) -> Result<ExitCode, BoxError> {
+/// Does something that ends by itself, without a port: with catalog and layers open, or until a signal.
+pub fn job(
+    loaded: Loaded,
+    work: impl AsyncFnOnce(&Settings, &Components) -> Result<ExitCode, BoxError>,
+) -> Result<ExitCode, BoxError> {
+    let settings = told_settings(loaded)?;
+    raise_open_files_limit(OPEN_FILES_WANTED);
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let working = async {
+            let components = Components::open(&settings).await?;
+            work(&settings, &components).await
+        };
+        tokio::select! {
+            ended = working => ended,
+            signal = signals.next() => {
+                tracing::warn!(signal, "stopping; what was not committed is done by the next run");
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Starts logging and says what is odd about the settings.
+fn told_settings(loaded: Loaded) -> Result<Settings, BoxError> {
     let Loaded { settings, warnings, .. } = loaded;
     start_logging(&settings.log)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    Ok(settings)
+}
+
+/// Runs services until a signal, or until one of them fails.
+pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError>) -> Result<ExitCode, BoxError> {
+    let settings = told_settings(loaded)?;
     raise_open_files_limit(settings.http.connections_max as u64 + OPEN_FILES_WANTED);
     let runtime = Runtime::new()?;
     let outcome = runtime.block_on(async {

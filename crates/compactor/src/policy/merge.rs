@@ -11,9 +11,7 @@ use std::time::Duration;
 use gigapi_model::{DataFile, FileId, Level, Timestamp};
 
 use super::group::{Group, is_divided};
-use super::{
-    CROWD, CROWD_OF_THE_PAST, INPUTS_MAX, LARGER, MergePlan, MergeSettings, PATIENCE, Plan, Reason, TableState,
-};
+use super::{CROWD, CROWD_OF_THE_PAST, INPUTS_MAX, LARGER, MergePlan, MergeSettings, PATIENCE, Plan, Reason};
 
 /// A file this many times as large as all that follow it is not merged with a crowd of them.
 const CROWD_LARGER: u64 = 2;
@@ -28,7 +26,6 @@ struct Scene<'a> {
 }
 
 pub(super) fn plan(
-    _: &TableState<'_>,
     settings: &MergeSettings,
     group: &Group,
     now: Timestamp,

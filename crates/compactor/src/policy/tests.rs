@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use gigapi_model::{BucketSpan, DatabaseName, SequenceRange, TableId, TableKey, TableName, TimeRange};
+use gigapi_model::{BucketSpan, SequenceRange, TimeRange};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -19,11 +19,6 @@ fn at(nanos: i64) -> Timestamp {
     Timestamp::from_nanos(nanos)
 }
 
-fn table() -> TableDef {
-    let (database, name) = (DatabaseName::new("db").expect("plain"), TableName::new("t").expect("plain"));
-    TableDef::new(TableId::from_uuid(Uuid::from_u128(1)), database, name, TableKey::Tags).expect("plain names")
-}
-
 fn layer(name: &str) -> LayerName {
     LayerName::new(name).expect("a plain name")
 }
@@ -37,7 +32,6 @@ fn minted(nanos: i64, number: u128) -> FileId {
 /// Files of one table and what becomes of them.
 #[derive(Debug, Clone)]
 struct World {
-    table: TableDef,
     files: Vec<Arc<DataFile>>,
     settings: MergeSettings,
     ttl_min: Option<Duration>,
@@ -53,7 +47,6 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            table: table(),
             files: Vec::new(),
             settings: MergeSettings::new(Duration::from_secs(10)),
             ttl_min: None,
@@ -92,13 +85,7 @@ impl World {
     }
 
     fn plan(&self, held: &HashSet<FileId>) -> Plan {
-        let state = TableState {
-            table: &self.table,
-            files: &self.files,
-            held,
-            merging: Some(&self.settings),
-            ttl_min: self.ttl_min,
-        };
+        let state = TableState { files: &self.files, held, merging: Some(&self.settings), ttl_min: self.ttl_min };
         plan(&state, at(self.now))
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
 use gigapi_model::{DataFile, ErrorKind, LayerName, TableDef};
 use gigapi_storage::{ExpectedObject, FilePath, Layer, Source};
 
@@ -29,13 +28,19 @@ impl Worker {
 
     /// The files in their order, each compared with what the catalog says of it.
     pub(super) async fn fetch(&self, table: &TableDef, files: &[Arc<DataFile>]) -> Result<Vec<Source>> {
-        let fetches = files.iter().map(|file| async move {
-            self.throttle.pass(file.bytes).await;
-            let path = FilePath::of(table, file).object_path();
-            let expected = ExpectedObject { bytes: file.bytes, checksum: file.checksum };
-            let fetched = self.layer(&file.layer)?.fetch(&path, expected, &self.staging).await;
-            fetched.map_err(|error| self.damaged(file, error))
-        });
-        futures::stream::iter(fetches).buffered(FETCHES_AT_ONCE).try_collect().await
+        let mut sources = Vec::with_capacity(files.len());
+        for some in files.chunks(FETCHES_AT_ONCE) {
+            let fetches: Vec<_> = some.iter().map(|file| self.fetch_one(table, file)).collect();
+            sources.extend(futures::future::try_join_all(fetches).await?);
+        }
+        Ok(sources)
+    }
+
+    async fn fetch_one(&self, table: &TableDef, file: &DataFile) -> Result<Source> {
+        self.throttle.pass(file.bytes).await;
+        let path = FilePath::of(table, file).object_path();
+        let expected = ExpectedObject { bytes: file.bytes, checksum: file.checksum };
+        let fetched = self.layer(&file.layer)?.fetch(&path, expected, &self.staging).await;
+        fetched.map_err(|error| self.damaged(file, error))
     }
 }

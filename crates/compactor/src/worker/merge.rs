@@ -158,13 +158,8 @@ impl Run {
         let statistics = statistics.collect::<Result<Vec<(u64, FileStatistics)>>>()?;
         let mut checksum = twox_hash::XxHash3_64::default();
         let (staged, throttle) = (&mut self.staged, &self.throttle);
-        let work = Work {
-            table: &self.table,
-            inputs,
-            facts: &self.facts,
-            encoders: &self.encoders,
-            cancelled: &self.lost,
-        };
+        let work =
+            Work { table: &self.table, inputs, facts: &self.facts, encoders: &self.encoders, cancelled: &self.lost };
         let merged = work.run(&mut |bytes: Bytes| {
             use std::hash::Hasher;
             throttle.pass_blocking(bytes.len() as u64);
@@ -207,8 +202,10 @@ impl Run {
 
     /// Which of the inputs an error is about.
     fn named(&self, error: Error) -> Error {
-        let of = |file: &Arc<DataFile>| {
-            Error::Damaged { file: file.id, layer: file.layer.clone(), reason: error.to_string() }
+        let of = |file: &Arc<DataFile>| Error::Damaged {
+            file: file.id,
+            layer: file.layer.clone(),
+            reason: error.to_string(),
         };
         let found = match &error {
             Error::Merge(MergeError::Order { input, .. } | MergeError::Shape { input, .. }) => self.files.get(*input),
@@ -217,7 +214,10 @@ impl Run {
             }
             _ => None,
         };
-        found.map_or(error, of)
+        match found.map(of) {
+            Some(damaged) => damaged,
+            None => error,
+        }
     }
 
     /// Reads the output back from where it is staged.

@@ -163,6 +163,9 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
             merges: !reader.value("GIGAPI_NO_MERGES", values::boolean),
             merge_timeout: reader.value("GIGAPI_MERGE_TIMEOUT_S", values::seconds),
             parallelism: reader.value("GIGAPI_COMPACTOR_PARALLELISM", |t| values::auto(t, values::count)),
+            memory_bytes_max: reader.value("GIGAPI_COMPACTOR_MEMORY", |t| values::auto(t, merge_memory)),
+            bytes_per_second: reader.value("GIGAPI_COMPACTOR_BANDWIDTH", bytes_or_unlimited),
+            lease: reader.value("GIGAPI_COMPACTOR_LEASE_S", values::seconds),
         },
         query: QuerySettings {
             memory_bytes_max: reader.value("GIGAPI_QUERY_MEMORY", |t| values::auto(t, values::bytes_in_memory)),
@@ -199,6 +202,20 @@ fn cache_bytes(text: &str) -> Parsed<u64> {
         bytes if bytes >= CacheSettings::BYTES_MIN => Ok(bytes),
         _ => Err("is less than 64MiB".to_owned()),
     }
+}
+
+/// Below this a merge of large files could not hold what it needs.
+const MERGE_MEMORY_MIN: u64 = 64 << 20;
+
+fn merge_memory(text: &str) -> Parsed<u64> {
+    match values::bytes(text)? {
+        bytes if bytes >= MERGE_MEMORY_MIN => Ok(bytes),
+        _ => Err("is less than 64MiB".to_owned()),
+    }
+}
+
+fn bytes_or_unlimited(text: &str) -> Parsed<Option<u64>> {
+    if text == "0" { Ok(None) } else { values::bytes(text).map(Some) }
 }
 
 fn http(reader: &mut Reader<'_>) -> HttpSettings {

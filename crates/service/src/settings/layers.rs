@@ -68,7 +68,7 @@ pub(crate) fn build(reader: &mut Reader<'_>, root: &Path, timing: S3Timing, shar
     if share {
         return shared(reader, root, all);
     }
-    let layers = all.into_iter().map(|(index, parts, layer)| holding_files(reader, index, parts, layer));
+    let layers = all.into_iter().map(|(_, _, layer)| layer);
     LayersFound { layers: layers.collect(), cache: cache_below(root) }
 }
 
@@ -79,7 +79,7 @@ fn shared(reader: &mut Reader<'_>, root: &Path, all: Vec<(usize, &Parts, LayerSe
     let mut cache: Option<LayerSettings> = None;
     for (index, parts, layer) in all {
         if layer.global {
-            layers.push(holding_files(reader, index, parts, layer));
+            layers.push(layer);
             continue;
         }
         let problem = if !any_global {
@@ -103,15 +103,6 @@ fn shared(reader: &mut Reader<'_>, root: &Path, all: Vec<(usize, &Parts, LayerSe
     }
     let folder = cache.map_or_else(|| root.to_owned(), |layer| PathBuf::from(layer.url));
     LayersFound { layers, cache: cache_below(&folder) }
-}
-
-/// A layer that files lie on, and with it a word on the ttl that they do not have.
-fn holding_files(reader: &mut Reader<'_>, index: usize, parts: &Parts, layer: LayerSettings) -> LayerSettings {
-    if layer.ttl.is_some() {
-        let Part { setting, raw } = part(index, parts, "TTL");
-        reader.miss(&part_name(index, "TTL"), setting, &raw);
-    }
-    layer
 }
 
 fn is_same_place(one: &LayerSettings, other: &LayerSettings) -> bool {

@@ -91,8 +91,6 @@ impl Descriptor {
 
 const NO_UI: Absent = Absent { what: "there is no web interface", unless: Some(("GIGAPI_UI", false)) };
 const NO_FLIGHT: Absent = Absent { what: "FlightSQL is not served", unless: Some(("FLIGHTSQL_ENABLE", false)) };
-const NO_MERGES: Absent = Absent { what: "files are not merged", unless: Some(("GIGAPI_NO_MERGES", true)) };
-const NO_MOVES: Absent = Absent { what: "files neither move to another layer nor end", unless: None };
 
 const SWITCH: &str = "true or false";
 const SIZE: &str = "a size above zero, as 1048576, 64MiB or 1GB";
@@ -193,15 +191,42 @@ pub const SETTINGS: &[Descriptor] = &[
         "Bytes of rows waiting to be flushed, above which writes get 503.",
     ),
     setting("GIGAPI_WAL_BYTES_MAX", "4GiB", SIZE, "Bytes of write-ahead log, above which writes get 503."),
-    setting("GIGAPI_NO_MERGES", "false", SWITCH, "Whether merging is switched off.").absent(NO_MERGES),
+    setting(
+        "GIGAPI_NO_MERGES",
+        "false",
+        SWITCH,
+        "Whether merging is switched off; files still move, end and are deleted.",
+    ),
     setting(
         "GIGAPI_MERGE_TIMEOUT_S",
         "10",
         SECONDS,
         "How often level 1 is merged; level 2 ten times, level 3 a hundred times as rarely.",
-    )
-    .absent(NO_MERGES),
-    setting("GIGAPI_COMPACTOR_PARALLELISM", "auto", AUTO_COUNT, "How many merges run at once.").absent(NO_MERGES),
+    ),
+    setting(
+        "GIGAPI_COMPACTOR_PARALLELISM",
+        "auto",
+        AUTO_COUNT,
+        "How many merges run at once; auto is half of the cores, and one beside a writer.",
+    ),
+    setting(
+        "GIGAPI_COMPACTOR_MEMORY",
+        "auto",
+        "auto, or a size of at least 64MiB, as 512MiB",
+        "Memory that all merges share; auto is 384MiB.",
+    ),
+    setting(
+        "GIGAPI_COMPACTOR_BANDWIDTH",
+        "0",
+        "a size above zero, as 50MiB; 0 is unlimited",
+        "Bytes that merges read and write together in a second.",
+    ),
+    setting(
+        "GIGAPI_COMPACTOR_LEASE_S",
+        "60",
+        SECONDS,
+        "How long files stay claimed by a compactor that is not heard of.",
+    ),
     setting("GIGAPI_QUERY_MEMORY", "auto", AUTO_SIZE, "Memory for queries, above which they spill or fail.")
         .also(&["DUCKDB_MEM_LIMIT"]),
     setting("GIGAPI_QUERY_THREADS", "auto", AUTO_COUNT, "Threads for queries.").also(&["DUCKDB_THREAD_LIMIT"]),
@@ -276,8 +301,7 @@ pub const LAYER_PARTS: &[Descriptor] = &[
         "0",
         "a duration, as 30s, 10m, 12h, 7d or 4w; 0 is never",
         "How old data gets before it moves to the next layer, or ends.",
-    )
-    .absent(NO_MOVES),
+    ),
     setting(
         "AUTH_KEY",
         "",

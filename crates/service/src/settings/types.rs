@@ -142,8 +142,14 @@ pub struct CompactorSettings {
     pub merges: bool,
     /// Between merges of level 1.
     pub merge_timeout: Duration,
-    /// Merges at once; `None` follows the machine.
+    /// Jobs at once; `None` follows the machine.
     pub parallelism: Option<usize>,
+    /// Bytes of memory that all merges share; `None` follows the machine.
+    pub memory_bytes_max: Option<u64>,
+    /// Bytes that all jobs read and write in a second; `None` is unlimited.
+    pub bytes_per_second: Option<u64>,
+    /// How long a claim on files holds without being renewed.
+    pub lease: Duration,
 }
 
 /// The querier.
