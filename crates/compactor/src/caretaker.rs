@@ -139,7 +139,10 @@ impl Caretaker {
                     tracing::info!(files = gone, "orphans are removed");
                 }
                 let failed = swept.failed.iter().map(|failed| format!("{}: {}", failed.what, failed.why));
-                swept.advice().into_iter().chain(failed).chain(swept.interrupted.clone()).collect()
+                if let Some(reason) = &swept.interrupted {
+                    tracing::info!(reason, "orphans are not looked for now");
+                }
+                swept.advice().into_iter().chain(failed).collect()
             }
             Err(error) => vec![format!("sweeping: {error}")],
         }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_catalog::Catalog;
-use gigapi_model::{FileId, Ids, TableDef};
+use gigapi_model::{DataFile, FileId, Ids, LayerName, TableDef, TimeRange};
+use gigapi_recovery::{Quarantined, quarantine};
 use gigapi_storage::{FileEncoders, Layers, Staging};
 
 use crate::policy::{Expiry, MergePlan, Move};
@@ -28,7 +29,7 @@ pub(crate) enum Job {
     /// Files go to another layer.
     Relocate(Vec<Move>),
     /// Files end.
-    Expire(Vec<(Arc<gigapi_model::DataFile>, Expiry)>),
+    Expire(Vec<(Arc<DataFile>, Expiry)>),
 }
 
 impl Job {
@@ -92,8 +93,27 @@ impl Worker {
                 tracing::debug!(table = %table.name, %error, "a plan was overtaken");
                 Ok(None)
             }
+            Err(Error::Damaged { file, layer, reason }) => {
+                if !self.accuse(table, file, &layer, &reason).await? {
+                    return Ok(None);
+                }
+                Err(Error::Damaged { file, layer, reason })
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Marks a file that cannot be used, so that everybody leaves it out; not if it was replaced meanwhile.
+    async fn accuse(&self, table: &TableDef, file: FileId, layer: &LayerName, reason: &str) -> Result<bool> {
+        let snapshot = match self.catalog.snapshot(table.id, TimeRange::ALL).await {
+            Err(error) if is_overtaken(&error) => return Ok(false),
+            other => other?,
+        };
+        let is_it = |live: &&Arc<DataFile>| live.id == file && live.layer == *layer;
+        let Some(live) = snapshot.files.iter().find(is_it) else { return Ok(false) };
+        let since = self.catalog.now().await?;
+        quarantine(&self.layers, &Quarantined::new(table, live, reason.to_owned(), "compactor", since)).await?;
+        Ok(true)
     }
 }
 

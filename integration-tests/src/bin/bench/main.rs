@@ -3,6 +3,7 @@
 mod catalog;
 mod ingest;
 mod load;
+mod merge;
 mod shared;
 mod single;
 mod start;
@@ -31,6 +32,10 @@ fn main() -> Result<()> {
         }
         if runs("catalog") {
             catalog::redis().await?;
+        }
+        if runs("merge") {
+            merge::speed()?;
+            merge::backlog().await?;
         }
         if runs("single") {
             single::single_lines().await?;
