@@ -5,17 +5,19 @@
 //! replaces a newer one, is the caller's to see to.
 
 use bytes::Bytes;
-use gigapi_model::{Bucket, BucketSpan, DataFile, TableDef, Timestamp};
+use gigapi_model::{Bucket, BucketSpan, DataFile, FileId, LayerName, Level, TableDef, Timestamp};
 use object_store::path::Path;
 use serde::Serialize;
 
-use crate::{Error, Result, bucket_folder};
+use crate::{Error, FilePath, Result, bucket_folder};
 
 /// A file that was removed from the table and is still on the layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
-    /// The file.
-    pub file: DataFile,
+    /// Where it lies below its layer.
+    pub path: FilePath,
+    /// Its layer.
+    pub layer: LayerName,
     /// Not deleted before this.
     pub delete_after: Timestamp,
 }
@@ -77,7 +79,7 @@ pub fn render(table: &TableDef, bucket: Bucket, files: &[DataFile], dropped: &[D
     let mut files: Vec<&DataFile> = files.iter().collect();
     files.sort_by_key(|file| (file.time.min, file.id));
     let mut dropped: Vec<&Dropped> = dropped.iter().collect();
-    dropped.sort_by_key(|dropped| (dropped.delete_after, dropped.file.id));
+    dropped.sort_by_key(|dropped| (dropped.delete_after, dropped.path.id));
     let (database, name) = (table.database.as_str(), table.name.as_str());
     let document = Document {
         table: name,
@@ -91,10 +93,10 @@ pub fn render(table: &TableDef, bucket: Bucket, files: &[DataFile], dropped: &[D
             .map(|(id, dropped)| DropEntry {
                 id,
                 writer_id: "",
-                layer: dropped.file.layer.as_str(),
+                layer: dropped.layer.as_str(),
                 database,
                 table: name,
-                path: relative(&dropped.file),
+                path: relative(dropped.path.bucket, dropped.path.id, dropped.path.level),
                 time_s: dropped.delete_after.nanos().div_euclid(1_000_000_000),
             })
             .collect(),
@@ -104,7 +106,7 @@ pub fn render(table: &TableDef, bucket: Bucket, files: &[DataFile], dropped: &[D
                 layer: file.layer.as_str(),
                 database,
                 table: name,
-                path: relative(file),
+                path: relative(file.bucket, file.id, file.level),
                 size_bytes: file.bytes,
                 row_count: file.rows,
                 chunk_time: file.id.minted_at().nanos(),
@@ -126,8 +128,8 @@ pub fn render(table: &TableDef, bucket: Bucket, files: &[DataFile], dropped: &[D
 }
 
 /// The path below the table, which is what the original's readers expect.
-fn relative(file: &DataFile) -> String {
-    format!("{}/{}.{}.parquet", file.bucket, file.id, file.level)
+fn relative(bucket: Bucket, id: FileId, level: Level) -> String {
+    format!("{bucket}/{id}.{level}.parquet")
 }
 
 /// The length of the bucket as a Go duration; the original only ever has hours.

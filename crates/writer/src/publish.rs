@@ -2,10 +2,12 @@
 //!
 //! Publishing follows commits and is never waited for by one. Changes of one folder that come close
 //! together are one publication; a failure is logged and the next change tries again. What a process that died
-//! had committed and not published is found at the next start. Only embedded catalogs publish, on local layers:
-//! nothing of ours reads the file. Documents of dropped tables are removed (`dropped`).
+//! had committed and not published is found at the next start. What others change, as merges do, is seen by looking at
+//! the catalog (`watch`). Only embedded catalogs publish, on local layers: nothing of ours reads the file. Documents of
+//! dropped tables are removed (`dropped`).
 
 mod dropped;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use gigapi_storage::{Layer, metadata_json};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::sync::Mutex as AsyncMutex;
 
 /// Folders that changed within this time are published once.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,7 +39,6 @@ struct Shared {
     catalog: Arc<dyn Catalog>,
     layer: Arc<Layer>,
     pending: Mutex<Pending>,
-    changed: Notify,
     /// Held while folders are written, so that an older state never follows a newer one.
     publishing: AsyncMutex<()>,
 }
@@ -56,7 +57,6 @@ impl Publisher {
                 catalog,
                 layer,
                 pending: Mutex::default(),
-                changed: Notify::new(),
                 publishing: AsyncMutex::new(()),
             };
             Arc::new(shared)
@@ -72,7 +72,6 @@ impl Publisher {
     pub(crate) fn changed(&self, table: &Arc<TableDef>, buckets: impl Iterator<Item = Bucket>) {
         if let Some(shared) = &self.0 {
             shared.pending.lock().extend(buckets.map(|bucket| ((table.id, bucket), Arc::clone(table))));
-            shared.changed.notify_one();
         }
     }
 
@@ -88,10 +87,10 @@ impl Publisher {
                 }
             }
         }
+        let mut seen = watch::Seen::default();
         loop {
-            tokio::select! {
-                () = &mut stop => return,
-                () = shared.changed.notified() => {}
+            if let Err(reason) = shared.look(&mut seen).await {
+                tracing::warn!(reason, "whether each metadata.json is the newest is not known");
             }
             tokio::select! {
                 () = &mut stop => return,
@@ -135,7 +134,6 @@ impl Shared {
                 };
                 if written_at.is_none_or(|at| at <= minted_at.plus(COMMIT_AGE_MAX)) {
                     self.pending.lock().insert((table.id, bucket), Arc::clone(&table));
-                    self.changed.notify_one();
                 }
             }
         }

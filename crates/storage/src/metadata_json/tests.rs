@@ -30,7 +30,9 @@ fn file(id: u128, min: i64) -> DataFile {
 
 #[test]
 fn the_document_is_the_originals_key_by_key() {
-    let dropped = Dropped { file: file(2, 10), delete_after: Timestamp::from_nanos(30_500_000_000) };
+    let gone = file(2, 10);
+    let path = FilePath::of(&table(), &gone);
+    let dropped = Dropped { path, layer: gone.layer, delete_after: Timestamp::from_nanos(30_500_000_000) };
     let document = render(&table(), bucket(), &[file(1, 1_749_567_600_000_000_001)], &[dropped]).unwrap();
     assert_eq!(
         std::str::from_utf8(&document).unwrap(),

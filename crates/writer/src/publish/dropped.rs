@@ -64,7 +64,6 @@ impl Shared {
         }
         if let Some(next) = self.catalog.table(&database, &name).await.map_err(|error| error.to_string())? {
             self.pending.lock().insert((next.id, bucket), next);
-            self.changed.notify_one();
         }
         Ok(())
     }

@@ -12,9 +12,6 @@ fn whoever_asks_for_what_is_not_there_is_told() {
         ("GIGAPI_UI", "true", "there is no web interface"),
         ("FLIGHTSQL_ENABLE", "true", "FlightSQL is not served"),
         ("FLIGHTSQL_PORT", "8082", "FlightSQL is not served"),
-        ("GIGAPI_NO_MERGES", "false", "files are not merged"),
-        ("GIGAPI_MERGE_TIMEOUT_S", "10", "files are not merged"),
-        ("GIGAPI_COMPACTOR_PARALLELISM", "2", "files are not merged"),
     ] {
         let told = format!("{name} (environment variable {name}) has no effect in this version: {missed}");
         assert_eq!(warnings(&[(name, value)]), [told]);
@@ -37,23 +34,14 @@ fn whoever_gets_what_they_ask_for_is_told_nothing() {
 }
 
 #[test]
-fn a_layers_ttl_is_told_to_do_nothing_unless_it_is_never() {
-    let layer =
-        |ttl| warnings(&[("GIGAPI_LAYERS_3_NAME", "a"), ("GIGAPI_LAYERS_3_URL", "/a"), ("GIGAPI_LAYERS_3_TTL", ttl)]);
-    let [told] = &layer("12h")[..] else { panic!("{:?}", layer("12h")) };
-    assert!(told.starts_with("GIGAPI_LAYERS_3_TTL (environment variable GIGAPI_LAYERS_3_TTL) has no effect"), "{told}");
-    assert_eq!(layer("0"), Vec::<String>::new());
-}
-
-#[test]
 fn the_table_says_what_has_no_effect() {
     let table = markdown_table();
     let absent = SETTINGS.iter().chain(LAYER_PARTS).filter(|setting| setting.absent.is_some());
     let row = |name: &str| table.lines().find(|line| line.contains(&format!("{name}`"))).unwrap();
     let rows = absent.map(|setting| row(setting.name)).collect::<Vec<_>>();
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 3);
     assert!(rows.iter().all(|row| row.ends_with("; no effect yet. |")), "{rows:#?}");
-    assert_eq!(table.matches("no effect yet").count(), 7);
+    assert_eq!(table.matches("no effect yet").count(), 3);
 }
 
 /// A warning at every start is one that nobody reads.
