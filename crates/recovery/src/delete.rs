@@ -157,14 +157,19 @@ impl Run<'_> {
         let due = self.catalog.graves().await?;
         let buried: HashMap<(FileId, &LayerName), &Grave> =
             due.iter().map(|grave| ((grave.file, &grave.layer), grave)).collect();
-        let mut still: HashSet<FileId> = HashSet::new();
+        let is_due = |grave: &&Grave| {
+            let now = buried.get(&(grave.file, &grave.layer));
+            now.is_some_and(|now| is_deletable(now, &self.covered.checkpoints, &self.covered.dropped))
+        };
+        let still: Vec<&Grave> = batch.iter().filter(is_due).collect();
+        self.without_live(&still).await
+    }
+
+    /// The files of these graves, which lie on one layer, but those that live there.
+    async fn without_live(&self, graves: &[&Grave]) -> Result<HashSet<FileId>> {
+        let mut files: HashSet<FileId> = graves.iter().map(|grave| grave.file).collect();
         let mut spans: HashMap<TableId, TimeRange> = HashMap::new();
-        for grave in batch {
-            let Some(now) = buried.get(&(grave.file, &grave.layer)) else { continue };
-            if !is_deletable(now, &self.covered.checkpoints, &self.covered.dropped) {
-                continue;
-            }
-            still.insert(grave.file);
+        for grave in graves {
             // A live file lies in the bucket that its path names, so no more of the table has to be looked at.
             if let Some((file, _)) = place(grave) {
                 let (range, span) = (file.bucket.range(), spans.entry(grave.table).or_insert(file.bucket.range()));
@@ -174,17 +179,16 @@ impl Run<'_> {
         for (table, span) in spans {
             match self.catalog.snapshot(table, span).await {
                 Ok(snapshot) => {
-                    // All of a batch lie on one layer.
-                    let is_here = |layer: &LayerName| batch.first().is_some_and(|grave| grave.layer == *layer);
+                    let is_here = |layer: &LayerName| graves.first().is_some_and(|grave| grave.layer == *layer);
                     for file in snapshot.files.iter().filter(|file| is_here(&file.layer)) {
-                        still.remove(&file.id);
+                        files.remove(&file.id);
                     }
                 }
                 Err(gigapi_catalog::Error::Dropped { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(still)
+        Ok(files)
     }
 }
 

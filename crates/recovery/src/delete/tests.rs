@@ -163,7 +163,9 @@ async fn a_file_that_was_relocated_back_stays_where_it_lives() {
     let (table_id, file_id) = (table.id, back.id);
     let stale =
         Grave { table: table_id, layer, path, file: file_id, version: 1, delete_after: catalog.now().await.unwrap() };
-    assert!(run.still_buried(&[stale]).await.unwrap().is_empty());
+    assert!(run.without_live(&[&stale]).await.unwrap().is_empty());
+    let elsewhere = Grave { layer: gigapi_model::LayerName::new("cold").unwrap(), ..stale };
+    assert_eq!(run.without_live(&[&elsewhere]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
