@@ -53,12 +53,7 @@ impl Publisher {
     pub(crate) async fn open(catalog: Arc<dyn Catalog>, layer: Arc<Layer>) -> gigapi_storage::Result<Self> {
         let is_ours = layer.local.is_some() && layer.original().await?.is_none();
         Ok(Self(is_ours.then(|| {
-            let shared = Shared {
-                catalog,
-                layer,
-                pending: Mutex::default(),
-                publishing: AsyncMutex::new(()),
-            };
+            let shared = Shared { catalog, layer, pending: Mutex::default(), publishing: AsyncMutex::new(()) };
             Arc::new(shared)
         })))
     }
@@ -180,6 +175,7 @@ impl Shared {
         };
         let here = |file: &&Arc<gigapi_model::DataFile>| file.bucket == bucket && file.layer == self.layer.name;
         let files: Vec<_> = snapshot.files.iter().filter(here).map(|file| file.as_ref().clone()).collect();
-        metadata_json::render(table, bucket, &files, &[]).map(Some).map_err(|error| error.to_string())
+        let dropped = self.dropped_files(id, bucket).await?;
+        metadata_json::render(table, bucket, &files, &dropped).map(Some).map_err(|error| error.to_string())
     }
 }

@@ -344,7 +344,7 @@ async fn files_move_to_the_next_layer_and_end_on_the_last() {
         ttl: gigapi_model::Edit::Set(Duration::from_secs(2 * 3600)),
         ..gigapi_model::TableSettings::default()
     };
-    world.catalog.configure(world.table.id, ttl).await.expect("a ttl");
+    world.catalog.configure(world.table.id, &ttl).await.expect("a ttl");
     world.clock.advance(Duration::from_secs(3600));
     schedule.until_done().await.expect("a plan");
     assert_eq!(world.live().await, []);

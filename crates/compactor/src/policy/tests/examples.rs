@@ -137,8 +137,7 @@ fn a_table_without_merging_has_no_plan() {
         world.flush(START, START + SECOND, BucketSpan::Hour, 1000);
     }
     world.now += DAY;
-    let state =
-        TableState { table: &world.table, files: &world.files, held: &HashSet::new(), merging: None, ttl_min: None };
+    let state = TableState { files: &world.files, held: &HashSet::new(), merging: None, ttl_min: None };
     assert_eq!(plan(&state, at(world.now)), Plan::default());
 }
 

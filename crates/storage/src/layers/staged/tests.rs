@@ -25,7 +25,7 @@ async fn an_output_is_read_back_before_it_has_a_name() {
     let folder = tempfile::tempdir().unwrap();
     let staging = Arc::new(Staging::open(&folder.path().join("staging"), &SystemIds).unwrap());
     let name = |text: &str| LayerName::new(text).unwrap();
-    let local = Layer::open(&LayerSettings::folder(name("near"), folder.path().join("layer")), &SystemIds).unwrap();
+    let local = Layer::open(&LayerSettings::folder(name("near"), &folder.path().join("layer")), &SystemIds).unwrap();
     let path = Path::from("db/t/date=2025/file");
     for layer in [local, Layer::over(name("far"), Arc::new(InMemory::new()))] {
         let layer = Arc::new(layer);
