@@ -4,7 +4,7 @@
 //! question for their version. What this process works on, what others have claimed, and what is damaged is held
 //! back. Plans are made from what is read here and judged again by the catalog when they are committed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use gigapi_catalog::Catalog;
 use gigapi_model::{
     DataFile, DatabaseName, FileId, MergeOverrides, TableDef, TableId, TableName, TimeRange, Timestamp, effective_ttl,
 };
-use gigapi_recovery::{database_settings, quarantined_files};
+use gigapi_recovery::{DatabaseSettings, database_settings, quarantined_files};
 use gigapi_storage::Layers;
 
 use crate::Result;
@@ -60,6 +60,15 @@ struct Known {
     of_database: Option<Duration>,
 }
 
+/// What is known from beside the catalog: it lies on a layer, and asking costs requests.
+#[derive(Debug)]
+struct Aside {
+    read_at: Timestamp,
+    databases: BTreeMap<DatabaseName, DatabaseSettings>,
+    /// Live files that are damaged.
+    damaged: HashSet<FileId>,
+}
+
 /// Plans tables.
 #[derive(Debug)]
 pub(crate) struct Planner {
@@ -75,6 +84,8 @@ pub(crate) struct Planner {
     working: HashSet<FileId>,
     /// Files that are not touched before that time: somebody else works on them, or they failed.
     avoided: HashMap<FileId, Timestamp>,
+    aside: Option<Aside>,
+    aside_age_max: Duration,
 }
 
 impl Planner {
@@ -95,7 +106,14 @@ impl Planner {
             known: HashMap::new(),
             working: HashSet::new(),
             avoided: HashMap::new(),
+            aside: None,
+            aside_age_max: Duration::ZERO,
         }
+    }
+
+    /// What lies beside the catalog may be known for that long; by default it is read with every plan.
+    pub(crate) fn with_aside_age(self, aside_age_max: Duration) -> Self {
+        Self { aside_age_max, ..self }
     }
 
     /// The files of a job are this process's until it is done.
@@ -124,15 +142,19 @@ impl Planner {
         let now = self.catalog.now().await?;
         self.avoided.retain(|_, until| *until > now);
         let tables = self.catalog.live_tables().await?;
-        let databases = database_settings(&self.layers).await?;
-        let damaged = quarantined_files(&self.layers).await?;
+        if self.aside.as_ref().is_none_or(|aside| now.since(aside.read_at) >= self.aside_age_max) {
+            let databases = database_settings(&self.layers).await?;
+            let damaged = quarantined_files(&self.layers).await?;
+            self.aside = Some(Aside { read_at: now, databases, damaged });
+        }
         self.live = tables.iter().map(|table| table.id).collect();
         self.known.retain(|table, _| self.live.contains(table));
         let mut due = Vec::new();
         let inside: Vec<_> = tables.into_iter().filter(|table| self.scope.holds(table)).collect();
         for table in inside {
-            let of_database = databases.get(&table.database).and_then(|settings| settings.ttl);
-            match self.of_table(table.id, of_database, &damaged, now).await {
+            let aside = self.aside.as_ref();
+            let of_database = aside.and_then(|aside| aside.databases.get(&table.database)?.ttl);
+            match self.of_table(table.id, of_database, now).await {
                 Ok(Some(planned)) => due.push(planned),
                 // Dropped since the list was made.
                 Ok(None) | Err(crate::Error::Catalog(gigapi_catalog::Error::Dropped { .. })) => {}
@@ -146,7 +168,6 @@ impl Planner {
         &mut self,
         table: TableId,
         of_database: Option<Duration>,
-        damaged: &HashSet<FileId>,
         now: Timestamp,
     ) -> Result<Option<Planned>> {
         if let Some(known) = self.known.get(&table) {
@@ -158,8 +179,8 @@ impl Planner {
         let snapshot = self.catalog.snapshot(table, TimeRange::ALL).await?;
         let files: Vec<Arc<DataFile>> = snapshot.files.iter().cloned().collect();
         let ttl = effective_ttl(snapshot.table.ttl, of_database);
-        let mut held: HashSet<FileId> = self.working.union(damaged).copied().collect();
-        held.extend(self.avoided.keys());
+        let mut held = self.working.clone();
+        held.extend(self.aside.iter().flat_map(|aside| &aside.damaged).chain(self.avoided.keys()));
         let (mut jobs, mut next_due) = self.jobs(&snapshot.table, &files, ttl, &held, now);
         if !jobs.is_empty() {
             let claimed = self.catalog.claimed(table).await?;

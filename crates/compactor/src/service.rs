@@ -30,6 +30,9 @@ const LOOK_MIN: Duration = Duration::from_millis(50);
 /// and this often at least.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
+/// What is set for databases, and which files are damaged, is read from the layer this often at least.
+const ASIDE_AGE_MAX: Duration = Duration::from_secs(60);
+
 /// After an error that is none of a single job.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
@@ -128,7 +131,8 @@ fn schedule(settings: &Settings, components: &Components, metrics: Metrics, scop
         throttle: Arc::new(Throttle::new(bytes_per_second)),
         lease,
     };
-    let planner = planner(settings, components, scope);
+    let aside_age_max = (settings.compactor.merge_timeout * 3).min(ASIDE_AGE_MAX);
+    let planner = planner(settings, components, scope).with_aside_age(aside_age_max);
     Ok(Schedule::new(planner, Arc::new(worker), metrics, parallelism))
 }
 

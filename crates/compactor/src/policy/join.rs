@@ -32,8 +32,8 @@ pub(super) fn plan(
             }
             let Some(merge) = joined(settings, layer, bucket, &inside, now, plan) else { continue };
             let is_input = |file: &Arc<DataFile>| merge.inputs.iter().any(|input| input.id == file.id);
-            let others = inside.iter().flat_map(|group| &group.others).filter(|file| !is_input(file));
-            if !is_divided(&merge.inputs, others) {
+            // Between the buckets inside there may be files that overlap none of them.
+            if !is_divided(&merge.inputs, state.files.iter().filter(|file| !is_input(file))) {
                 taken.extend(merge.inputs.iter().map(|file| file.id));
                 plan.merges.push(merge);
             }
