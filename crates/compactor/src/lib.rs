@@ -14,6 +14,7 @@ pub mod policy;
 mod program;
 mod schedule;
 mod service;
+mod small_files;
 mod threads;
 mod throttle;
 mod worker;

@@ -3,13 +3,13 @@
 //! Jobs that remove most files come first, one table does not keep the others waiting, and a failure holds up its
 //! own files alone. Whatever ends in the middle is found again by the next plan.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_model::{ErrorKind, FileId, TableDef, TableId, Timestamp};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
 use crate::metrics::{Metrics, Overview, flushed_bytes};
@@ -22,6 +22,9 @@ const FAILED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Files that somebody else works on are left alone for this long.
 const OVERTAKEN_PAUSE: Duration = Duration::from_secs(5);
+
+/// Small jobs at once: they wait for disks and the catalog, which serve many together.
+const SMALL_AT_ONCE: usize = 64;
 
 /// What was done since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,11 +79,18 @@ impl Summary {
     }
 }
 
+/// A job under way.
+#[derive(Debug)]
+struct Begun {
+    table: TableId,
+    inputs: Vec<FileId>,
+    is_small: bool,
+}
+
 /// A job that has ended.
 struct Ended {
     table: Arc<TableDef>,
     kind: &'static str,
-    inputs: Vec<FileId>,
     flushed_bytes: u64,
     seconds: f64,
     outcome: Result<Option<Done>>,
@@ -96,6 +106,8 @@ pub(crate) struct Schedule {
     parallelism: usize,
     waiting: VecDeque<(Arc<TableDef>, Job)>,
     running: JoinSet<Ended>,
+    /// What each of them works on.
+    begun: HashMap<Id, Begun>,
     pub(crate) summary: Summary,
 }
 
@@ -115,6 +127,7 @@ impl Schedule {
             parallelism: parallelism.max(1),
             waiting: VecDeque::new(),
             running: JoinSet::new(),
+            begun: HashMap::new(),
             summary: Summary::default(),
         }
     }
@@ -152,53 +165,69 @@ impl Schedule {
 
     /// Starts as many as may run at once.
     pub(crate) fn start(&mut self) {
-        while self.running.len() < self.parallelism {
-            let Some((table, job)) = self.waiting.pop_front() else { return };
+        loop {
+            let small = self.begun.values().filter(|begun| begun.is_small).count();
+            let large = self.begun.len() - small;
+            let fits = |(_, job): &(Arc<TableDef>, Job)| match job.is_small() {
+                true => small < SMALL_AT_ONCE,
+                false => large < self.parallelism,
+            };
+            let Some(next) = self.waiting.iter().position(fits) else { return };
+            let Some((table, job)) = self.waiting.remove(next) else { return };
             self.planner.begin(&job);
+            let begun = Begun { table: table.id, inputs: job.inputs(), is_small: job.is_small() };
             self.metrics.begin();
             let worker = Arc::clone(&self.worker);
-            self.running.spawn(async move {
+            let running = self.running.spawn(async move {
                 let started = Instant::now();
-                let (kind, inputs, flushed_bytes) = (job.kind(), job.inputs(), flushed_bytes(&job));
+                let (kind, flushed_bytes) = (job.kind(), flushed_bytes(&job));
                 let outcome = worker.run(&table, job).await;
-                Ended { table, kind, inputs, flushed_bytes, seconds: started.elapsed().as_secs_f64(), outcome }
+                let seconds = started.elapsed().as_secs_f64();
+                Ended { table, kind, flushed_bytes, seconds, outcome }
             });
+            self.begun.insert(running.id(), begun);
         }
     }
 
     /// Waits for the next job to end; none if nothing runs.
     pub(crate) async fn ended(&mut self) -> Option<()> {
-        let ended = match self.running.join_next().await? {
-            Ok(ended) => ended,
+        match self.running.join_next_with_id().await? {
+            Ok((id, ended)) => {
+                let inputs = self.begun.remove(&id).map(|begun| begun.inputs).unwrap_or_default();
+                self.note(ended, &inputs).await;
+            }
             Err(error) => {
                 // A defect of a job ends the job and nothing else; its claim lapses.
                 tracing::error!(%error, "a job did not end");
+                self.metrics.overtaken();
                 self.summary.failures.push(error.to_string());
-                return Some(());
+                if let Some(Begun { table, inputs, .. }) = self.begun.remove(&error.id()) {
+                    let now = self.worker.catalog.now().await.ok();
+                    self.planner.end(table, &inputs, now.map(|now| now.plus(FAILED_PAUSE)));
+                }
             }
-        };
-        self.note(ended).await;
+        }
         Some(())
     }
 
-    async fn note(&mut self, ended: Ended) {
-        let Ended { table, kind, inputs, flushed_bytes, seconds, outcome } = ended;
+    async fn note(&mut self, ended: Ended, inputs: &[FileId]) {
+        let Ended { table, kind, flushed_bytes, seconds, outcome } = ended;
         let pause = |now: Option<Timestamp>, pause: Duration| now.map(|now| now.plus(pause));
         let now = self.worker.catalog.now().await.ok();
         match outcome {
             Ok(Some(done)) => {
                 self.metrics.done(kind, flushed_bytes, &done, seconds);
                 self.summary.add(kind, &done);
-                self.planner.end(table.id, &inputs, None);
+                self.planner.end(table.id, inputs, None);
             }
             Ok(None) => {
                 self.metrics.overtaken();
-                self.planner.end(table.id, &inputs, pause(now, OVERTAKEN_PAUSE));
+                self.planner.end(table.id, inputs, pause(now, OVERTAKEN_PAUSE));
             }
             Err(error) => {
                 self.metrics.failed(kind, error.kind());
                 self.failed(&table, kind, &error);
-                self.damaged(table.id, &inputs, &error, now);
+                self.damaged(table.id, inputs, &error, now);
             }
         }
     }

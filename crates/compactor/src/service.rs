@@ -10,6 +10,7 @@ use gigapi_service::process::{self, BoxError, Host, Part};
 use gigapi_service::settings::{CompactorSettings, Mode, Settings};
 use gigapi_service::{CatalogStatus, Components, Phase, Shutdown};
 use gigapi_storage::{FileEncoders, OWN_FOLDER, Staging};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::caretaker::Caretaker;
@@ -17,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::planner::{Planner, Scope};
 use crate::policy::MergeSettings;
 use crate::schedule::{Schedule, Summary};
+use crate::small_files::SmallFiles;
 use crate::throttle::{Memory, Throttle};
 use crate::worker::Worker;
 use crate::{Error, Result};
@@ -130,6 +132,8 @@ fn schedule(settings: &Settings, components: &Components, metrics: Metrics, scop
         memory: Memory::new(memory_bytes_max.unwrap_or(MEMORY_BYTES)),
         throttle: Arc::new(Throttle::new(bytes_per_second)),
         lease,
+        cores: Arc::new(Semaphore::new(parallelism.max(1))),
+        small: SmallFiles::default(),
     };
     let aside_age_max = (settings.compactor.merge_timeout * 3).min(ASIDE_AGE_MAX);
     let planner = planner(settings, components, scope).with_aside_age(aside_age_max);

@@ -16,10 +16,15 @@ use gigapi_catalog::Catalog;
 use gigapi_model::{DataFile, FileId, Ids, LayerName, TableDef, TimeRange};
 use gigapi_recovery::{Quarantined, quarantine};
 use gigapi_storage::{FileEncoders, Layers, Staging};
+use tokio::sync::Semaphore;
 
 use crate::policy::{Expiry, MergePlan, Move};
+use crate::small_files::SmallFiles;
 use crate::throttle::{Memory, Throttle};
 use crate::{Error, Result};
+
+/// A merge of so few bytes spends its time waiting for disks and the catalog.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
 
 /// One thing to do.
 #[derive(Debug, Clone)]
@@ -39,6 +44,15 @@ impl Job {
             Self::Merge(plan) => plan.inputs.iter().map(|file| file.id).collect(),
             Self::Relocate(moves) => moves.iter().map(|moved| moved.file.id).collect(),
             Self::Expire(files) => files.iter().map(|(file, _)| file.id).collect(),
+        }
+    }
+
+    /// Whether it takes next to nothing: many of these share what they wait for.
+    pub(crate) fn is_small(&self) -> bool {
+        match self {
+            Self::Merge(plan) => plan.bytes() <= SMALL_BYTES_MAX,
+            Self::Expire(_) => true,
+            Self::Relocate(_) => false,
         }
     }
 
@@ -77,6 +91,10 @@ pub(crate) struct Worker {
     pub(crate) memory: Memory,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) lease: Duration,
+    /// Work that keeps a core busy, at once.
+    pub(crate) cores: Arc<Semaphore>,
+    /// Small outputs on their way to the layer.
+    pub(crate) small: SmallFiles,
 }
 
 impl Worker {

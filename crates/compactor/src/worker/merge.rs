@@ -95,7 +95,10 @@ impl Worker {
             lost: lease.lost(),
             dictionary_bytes_max: self.memory.bytes() / DICTIONARY_PART,
         };
-        let Written { files, staged, merged, checksum } = threads::run("a merge", move || run.run()).await??;
+        let core = self.cores.acquire().await;
+        let written = threads::run("a merge", move || run.run()).await?;
+        drop(core);
+        let Written { files, staged, merged, checksum } = written?;
         crash_point("merge:after-verify");
         let file = DataFile {
             id: self.ids.file_id(self.catalog.now().await?),
@@ -110,7 +113,10 @@ impl Worker {
             tail_bytes: merged.tail_bytes,
         };
         let path = FilePath::of(table, &file).object_path();
-        staged.publish(&path).await?;
+        match staged.into_small() {
+            Ok((layer, bytes)) => self.small.put(&layer, &path, bytes).await?,
+            Err(large) => large.publish(&path).await?,
+        }
         crash_point("merge:before-commit");
         let removed: Vec<FileId> = files.iter().map(|file| file.id).collect();
         let (bytes_in, bytes_out, files_in) = (files.iter().map(|file| file.bytes).sum(), file.bytes, files.len());

@@ -144,6 +144,8 @@ impl World {
             memory: Memory::new(256 << 20),
             throttle: Arc::new(Throttle::new(None)),
             lease: Duration::from_secs(60),
+            cores: Arc::new(Semaphore::new(2)),
+            small: SmallFiles::default(),
         })
     }
 

@@ -129,6 +129,14 @@ impl Staged {
         })
     }
 
+    /// The whole file and its layer, if it stayed so small that it is held in memory; else itself.
+    pub fn into_small(self) -> std::result::Result<(Arc<Layer>, Bytes), Self> {
+        match self.place {
+            Place::Memory(held) => Ok((self.layer, held.into())),
+            _ => Err(self),
+        }
+    }
+
     /// Gives the file its name on the layer, durably: a name that no other file ever has.
     pub async fn publish(self, path: &Path) -> Result<()> {
         let Self { layer, staging, place, bytes } = self;
