@@ -7,6 +7,7 @@
 mod group;
 mod join;
 mod merge;
+mod mixed;
 mod moves;
 
 use std::collections::HashSet;
@@ -83,7 +84,7 @@ pub enum Reason {
     Crowd,
     /// Nothing is written to the bucket any more.
     Quiet,
-    /// Small neighbours become one longer bucket.
+    /// Files of several buckets become one in a longer one.
     Join,
 }
 
@@ -152,6 +153,7 @@ pub fn plan(state: &TableState<'_>, now: Timestamp) -> Plan {
     for group in &groups {
         merge::plan(settings, group, now, &mut plan, &mut taken);
     }
+    mixed::plan(state, settings, &groups, now, &mut plan, &mut taken);
     // What removes most files comes first; among equals the oldest data.
     plan.merges.sort_by_key(|merge| (std::cmp::Reverse(merge.inputs.len()), merge.bucket.start()));
     plan

@@ -17,12 +17,12 @@ use super::{CROWD, CROWD_OF_THE_PAST, INPUTS_MAX, LARGER, MergePlan, MergeSettin
 const CROWD_LARGER: u64 = 2;
 
 /// What is known of a group's bucket.
-struct Scene<'a> {
-    settings: &'a MergeSettings,
-    group: &'a Group,
-    now: Timestamp,
+pub(super) struct Scene<'a> {
+    pub(super) settings: &'a MergeSettings,
+    pub(super) group: &'a Group,
+    pub(super) now: Timestamp,
     /// How many files of a level are many.
-    crowd: usize,
+    pub(super) crowd: usize,
 }
 
 pub(super) fn plan(
@@ -94,7 +94,7 @@ impl Scene<'_> {
     }
 
     /// Files in their order, as many at a time as a merge takes; nothing for a file that stays alone.
-    fn cut(&self, files: &[Arc<DataFile>], bytes_max: u64, level: Level, reason: Reason) -> Vec<MergePlan> {
+    pub(super) fn cut(&self, files: &[Arc<DataFile>], bytes_max: u64, level: Level, reason: Reason) -> Vec<MergePlan> {
         let mut merges = Vec::new();
         let mut start = 0;
         while start + 1 < files.len() {

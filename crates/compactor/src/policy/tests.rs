@@ -170,7 +170,8 @@ fn check(
         }
         let grows = merge.inputs.iter().any(|file| file.bucket != merge.bucket);
         assert_eq!(grows, merge.reason == Reason::Join);
-        if grows {
+        let is_longer = merge.inputs.iter().all(|file| file.bucket != merge.bucket);
+        if is_longer {
             let range = merge.bucket.range();
             let length = range.max.nanos() - range.min.nanos();
             assert!(ttl_min.is_none_or(|ttl| length as u128 * 10 <= ttl.as_nanos()), "a tenth of the ttl");

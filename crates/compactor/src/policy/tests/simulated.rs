@@ -65,6 +65,30 @@ fn a_sparse_table_of_ten_years_ends_in_about_ten_files() {
     assert!(world.files.len() <= 11, "{} files", world.files.len());
 }
 
+/// Live rows of hours and a backfill of the month at once: no two files of one bucket follow each other.
+#[test]
+fn a_backfill_beside_live_rows_does_not_pile_up() {
+    let mut world = World::new();
+    let mut most = 0;
+    for second in 0..40_000 {
+        world.now = START + second * SECOND;
+        world.flush(world.now - SECOND, world.now - 1, BucketSpan::Hour, 100_000);
+        world.flush(START - 5 * DAY, world.now - 1, BucketSpan::Month, 100_000);
+        if second % 5 == 0 {
+            world.pass();
+            most = most.max(world.files.len());
+        }
+    }
+    println!(
+        "at most {most} files, {} bytes written of {}",
+        world.merged_bytes.values().sum::<u64>(),
+        world.flushed_bytes
+    );
+    assert!(most < 300, "{most} files at once");
+    let rewritten = world.merged_bytes.values().sum::<u64>() / world.flushed_bytes;
+    assert!(rewritten <= 5, "rewritten {rewritten} times");
+}
+
 /// What happens to a world, step by step.
 #[derive(Debug, Clone)]
 enum Step {
