@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, AsArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use gigapi_model::{
@@ -45,6 +47,8 @@ fn facts() -> FileFacts {
 }
 
 type Row = (Option<String>, i64, Option<f64>, Option<String>);
+type Key = (Option<String>, i64);
+type Fields = (Option<f64>, Option<String>);
 
 /// A file of rows in any order; of a keyed table the last of equal keys stays.
 fn file(table: &Arc<TableDef>, rows: &[Row]) -> Option<(Arc<StoredRows>, gigapi_storage::EncodedFile)> {
@@ -183,7 +187,7 @@ proptest! {
     #[test]
     fn merging_keeps_the_last_write_of_every_field(files in vec(vec(some_row(), 1..40), 1..6)) {
         let table = table(TableKey::Tags, &NEW);
-        let mut expected: std::collections::BTreeMap<(Option<String>, i64), (Option<f64>, Option<String>)> = Default::default();
+        let mut expected: BTreeMap<Key, Fields> = BTreeMap::new();
         let files: Vec<_> = files.iter().filter_map(|rows| file(&table, rows)).collect();
         for (opened, _) in &files {
             for (host, time, value, note) in rows_of(opened, &table) {
