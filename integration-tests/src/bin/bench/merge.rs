@@ -91,7 +91,6 @@ impl Walks {
 
     /// Rows of all hosts at these times, sorted by host and time.
     fn batch(&mut self, times: &[i64]) -> Result<RecordBatch> {
-        let rows = self.order.len() * times.len();
         let mut fields: Vec<Vec<i64>> = vec![Vec::new(); 10];
         for &host in &self.order {
             for _ in times {
