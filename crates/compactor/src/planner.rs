@@ -28,6 +28,10 @@ const MOVED_BYTES_MAX: u64 = 256 << 20;
 /// Files that end in one commit.
 const EXPIRED_FILES_MAX: usize = 500;
 
+/// A table with work that others have claimed is looked at again after this long at most: who claimed it may have died,
+/// and a claim that lapses changes no version.
+const CLAIMED_PAUSE: Duration = Duration::from_secs(5);
+
 /// Which tables are looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -86,6 +90,7 @@ pub(crate) struct Planner {
     avoided: HashMap<FileId, Timestamp>,
     aside: Option<Aside>,
     aside_age_max: Duration,
+    claimed_pause: Duration,
 }
 
 impl Planner {
@@ -108,7 +113,13 @@ impl Planner {
             avoided: HashMap::new(),
             aside: None,
             aside_age_max: Duration::ZERO,
+            claimed_pause: CLAIMED_PAUSE,
         }
+    }
+
+    /// The same, where claims last that long.
+    pub(crate) fn with_lease(self, lease: Duration) -> Self {
+        Self { claimed_pause: lease.min(CLAIMED_PAUSE), ..self }
     }
 
     /// What lies beside the catalog may be known for that long; by default it is read with every plan.
@@ -145,6 +156,10 @@ impl Planner {
         if self.aside.as_ref().is_none_or(|aside| now.since(aside.read_at) >= self.aside_age_max) {
             let databases = database_settings(&self.layers).await?;
             let damaged = quarantined_files(&self.layers).await?;
+            if self.aside.as_ref().is_some_and(|aside| !aside.damaged.is_subset(&damaged)) {
+                // A mark was taken away, which changes no version.
+                self.known.clear();
+            }
             self.aside = Some(Aside { read_at: now, databases, damaged });
         }
         self.live = tables.iter().map(|table| table.id).collect();
@@ -182,16 +197,18 @@ impl Planner {
         let mut held = self.working.clone();
         held.extend(self.aside.iter().flat_map(|aside| &aside.damaged).chain(self.avoided.keys()));
         let (mut jobs, mut next_due) = self.jobs(&snapshot.table, &files, ttl, &held, now);
+        let mut lapsed = None;
         if !jobs.is_empty() {
             let claimed = self.catalog.claimed(table).await?;
             if jobs.iter().any(|job| job.inputs().iter().any(|file| claimed.contains(file))) {
                 held.extend(claimed);
                 (jobs, next_due) = self.jobs(&snapshot.table, &files, ttl, &held, now);
+                lapsed = Some(now.plus(self.claimed_pause));
             }
         }
-        // What is avoided comes back some time, without a change that would tell.
+        // What is avoided or claimed comes back some time, without a change that would tell.
         let back = self.avoided.values().min().copied();
-        let next_due = [next_due, back].into_iter().flatten().min();
+        let next_due = [next_due, back, lapsed].into_iter().flatten().min();
         self.known.insert(table, Known { version: snapshot.version, next_due, of_database });
         Ok(Some(Planned { table: Arc::clone(&snapshot.table), jobs, files }))
     }

@@ -112,9 +112,9 @@ pub async fn dry_run(settings: &Settings, components: &Components, scope: Scope)
 }
 
 fn planner(settings: &Settings, components: &Components, scope: Scope) -> Planner {
-    let CompactorSettings { merges, merge_timeout, .. } = settings.compactor;
+    let CompactorSettings { merges, merge_timeout, lease, .. } = settings.compactor;
     let merging = merges.then(|| MergeSettings::new(merge_timeout));
-    Planner::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), merging, scope)
+    Planner::new(Arc::clone(&components.catalog), Arc::clone(&components.layers), merging, scope).with_lease(lease)
 }
 
 fn schedule(settings: &Settings, components: &Components, metrics: Metrics, scope: Scope) -> Result<Schedule> {

@@ -302,6 +302,41 @@ async fn who_sleeps_through_its_lease_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_dead_process_had_claimed_is_taken_up_once_the_claim_lapses() {
+    let mut world = World::new(TableKey::None, None).await;
+    for number in 0..4 {
+        world.flush(&[("a", number, Some(number))]).await;
+    }
+    world.clock.advance(11 * SECOND);
+    let inputs = world.live().await.iter().map(|file| file.id).collect();
+    let claim = ClaimRequest { table: world.table.id, inputs, lease: 30 * SECOND };
+    world.catalog.claim(claim).await.expect("free files");
+    let mut schedule = world.schedule();
+    schedule.until_done().await.expect("a plan");
+    assert_eq!(world.live().await.len(), 4, "they are claimed");
+    world.clock.advance(31 * SECOND);
+    schedule.until_done().await.expect("a plan");
+    assert_eq!(world.live().await.len(), 1, "no version changed when the claim lapsed");
+}
+
+#[tokio::test]
+async fn a_file_whose_mark_is_taken_away_is_merged() {
+    let mut world = World::new(TableKey::None, None).await;
+    let first = world.flush(&[("a", 0, Some(0))]).await;
+    world.flush(&[("a", 1, Some(1))]).await;
+    let mark = Quarantined::new(&world.table, &first, "as a test has it".to_owned(), "test", START);
+    quarantine(&world.layers, &mark).await.expect("a mark");
+    world.clock.advance(11 * SECOND);
+    let mut schedule = world.schedule();
+    schedule.until_done().await.expect("a plan");
+    assert_eq!(world.live().await.len(), 2);
+    let path = gigapi_storage::own_path(["quarantine", &format!("{}.json", first.id)]);
+    world.layers.first().store.delete(&path).await.expect("a mark");
+    schedule.until_done().await.expect("a plan");
+    assert_eq!(world.live().await.len(), 1);
+}
+
+#[tokio::test]
 async fn several_compactors_share_the_work_and_double_nothing() {
     let mut world = World::new(TableKey::None, None).await;
     for number in 0..200 {
