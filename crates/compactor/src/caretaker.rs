@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_catalog::Catalog;
+use gigapi_model::FileId;
 use gigapi_recovery::{
-    DeleteOptions, ScrubOptions, Scrubber, SweepOptions, checkpoint_buried, delete_graves, quarantined_files, sweep,
+    DeleteOptions, Quarantined, ScrubOptions, Scrubber, SweepOptions, checkpoint_buried, delete_graves, quarantined,
+    quarantined_files, sweep,
 };
 use gigapi_service::settings::Settings;
 use gigapi_service::{Components, crash_point};
@@ -91,6 +93,11 @@ impl Caretaker {
         failures.extend(self.swept().await);
         failures.extend(self.scrubbed(SCRUB_BYTES_ONCE).await);
         summary.failures.extend(failures);
+        match quarantined(&self.layers).await {
+            // Nobody else reads a job's log from day to day, so each run tells of what is damaged still.
+            Ok(marks) => marks.iter().for_each(|(file, mark)| tell_once(&mut summary.failures, *file, mark)),
+            Err(error) => summary.failures.push(format!("reading marks of damaged files: {error}")),
+        }
     }
 
     async fn delete(&self) {
@@ -167,4 +174,16 @@ impl Caretaker {
             Err(error) => vec![error.to_string()],
         }
     }
+}
+
+/// Adds a damaged file, unless a failure names it already.
+fn tell_once(failures: &mut Vec<String>, file: FileId, mark: &Result<Quarantined, String>) {
+    let id = file.to_string();
+    if failures.iter().any(|told| told.contains(&id)) {
+        return;
+    }
+    failures.push(match mark {
+        Ok(mark) => format!("{} on layer {} is damaged: {}", mark.path, mark.layer, mark.reason),
+        Err(reason) => format!("file {id} is marked as damaged, and its mark cannot be read: {reason}"),
+    });
 }
