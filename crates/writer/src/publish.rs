@@ -39,6 +39,8 @@ struct Shared {
     catalog: Arc<dyn Catalog>,
     layer: Arc<Layer>,
     pending: Mutex<Pending>,
+    /// What the last look at the catalog saw.
+    seen: AsyncMutex<watch::Seen>,
     /// Held while folders are written, so that an older state never follows a newer one.
     publishing: AsyncMutex<()>,
 }
@@ -53,7 +55,8 @@ impl Publisher {
     pub(crate) async fn open(catalog: Arc<dyn Catalog>, layer: Arc<Layer>) -> gigapi_storage::Result<Self> {
         let is_ours = layer.local.is_some() && layer.original().await?.is_none();
         Ok(Self(is_ours.then(|| {
-            let shared = Shared { catalog, layer, pending: Mutex::default(), publishing: AsyncMutex::new(()) };
+            let (pending, seen, publishing) = Default::default();
+            let shared = Shared { catalog, layer, pending, seen, publishing };
             Arc::new(shared)
         })))
     }
@@ -82,11 +85,8 @@ impl Publisher {
                 }
             }
         }
-        let mut seen = watch::Seen::default();
         loop {
-            if let Err(reason) = shared.look(&mut seen).await {
-                tracing::warn!(reason, "whether each metadata.json is the newest is not known");
-            }
+            shared.look_again().await;
             tokio::select! {
                 () = &mut stop => return,
                 () = tokio::time::sleep(PUBLISH_INTERVAL) => {}
@@ -95,9 +95,10 @@ impl Publisher {
         }
     }
 
-    /// Publishes what is left.
+    /// Publishes what is left, also of what others have changed by now.
     pub(crate) async fn finish(&self) {
         if let Some(shared) = &self.0 {
+            shared.look_again().await;
             shared.publish_pending().await;
         }
     }
@@ -133,6 +134,12 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    async fn look_again(&self) {
+        if let Err(reason) = self.look(&mut *self.seen.lock().await).await {
+            tracing::warn!(reason, "whether each metadata.json is the newest is not known");
+        }
     }
 
     async fn publish_pending(&self) {

@@ -30,7 +30,7 @@ impl Shared {
         let mut now = Seen::default();
         let mut changed: Vec<(TableId, Bucket)> = Vec::new();
         for table in &tables {
-            let before = seen.tables.remove(&table.id);
+            let before = seen.tables.get(&table.id).cloned();
             let version = match self.catalog.version(table.id).await {
                 // Dropped since the list was made.
                 Err(gigapi_catalog::Error::Dropped { .. }) => continue,
