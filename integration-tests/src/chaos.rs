@@ -14,6 +14,12 @@ use crate::{Cluster, Fault, Ledger, Member, Role, S3Fault, Writing, until};
 /// The shortest time that a fault lasts.
 const LASTS_MIN: Duration = Duration::from_millis(20);
 
+/// How many things go wrong in a test that says `usual`: `GIGAPI_KILL_CYCLES`, if that is set, as a soak does.
+pub fn disturbances(usual: u32) -> u32 {
+    let wanted = std::env::var("GIGAPI_KILL_CYCLES").ok();
+    wanted.map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("GIGAPI_KILL_CYCLES={text} is no number")))
+}
+
 /// Something that may happen to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbance {
@@ -59,8 +65,12 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Disturbances of these kinds, each as likely as the others; faults last for up to a second and a half.
+    /// Disturbances of these kinds, each as likely as the others; faults last for up to a second and a half. What
+    /// `GIGAPI_CHAOS_SEED` says is added to the seed, so that a test can be run with other dice.
     pub fn new(seed: u64, kinds: &[Disturbance]) -> Self {
+        let added = std::env::var("GIGAPI_CHAOS_SEED").ok();
+        let parsed = |text: String| text.parse().unwrap_or_else(|_| panic!("GIGAPI_CHAOS_SEED={text} is no number"));
+        let seed = seed.wrapping_add(added.map_or(0_u64, parsed));
         let (random, lasts_max) = (Rng::with_seed(seed), Duration::from_millis(1500));
         Self { seed, random, kinds: kinds.to_vec(), lasts_max, history: Vec::new(), ended: Vec::new() }
     }
@@ -119,9 +129,25 @@ impl Chaos {
         for querier in cluster.clients(Role::Querier) {
             rows = ledger.until_sound(&querier, patience).await?;
         }
-        let files = cluster.live_files(ledger.name(), ledger.name()).await?;
-        ledger.verify_files(&files)?.sound().context("in the files")?;
+        self.verify_files(cluster, ledger).await?;
         Ok(rows)
+    }
+
+    /// Reads the live files while no compactor removes them; these are told to end, which they have to do well.
+    async fn verify_files(&self, cluster: &mut Cluster, ledger: &Ledger) -> Result<()> {
+        let compactors = cluster.members_of(Role::Compactor);
+        for member in &compactors {
+            let process = cluster.process(*member);
+            let status = process.stop().await?;
+            anyhow::ensure!(status.success(), "{} was told to stop and ended with {status}", process.name());
+        }
+        let files = cluster.live_files(ledger.name(), ledger.name()).await?;
+        let files: Vec<_> = files.into_iter().map(|live| live.path).collect();
+        ledger.verify_files(&files)?.sound().context("in the files")?;
+        for member in compactors {
+            cluster.process(member).spawn()?;
+        }
+        Ok(())
     }
 
     async fn until_back(&mut self, cluster: &mut Cluster, writing: &mut Writing, patience: Duration) -> Result<()> {

@@ -15,21 +15,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gigapi_catalog::{Catalog, Limits, RedisCatalog, RedisOptions};
-use gigapi_model::{DatabaseName, SystemIds, TableName, TimeRange};
-use gigapi_storage::FilePath;
+use gigapi_model::{LayerName, SystemIds};
 use tempfile::TempDir;
 
 pub use process::Process;
 
-use crate::{Client, Proxy, Redis, S3, ServerOptions, until};
+use crate::live::live_files;
+use crate::{Client, LiveFile, Proxy, Redis, S3, ServerOptions, until};
 use process::Place;
-use settings::Settings;
+use settings::{COLD_LAYER, Settings};
 
 /// The bucket of a cluster whose layer is in S3.
 const BUCKET: &str = "gigapi";
 
 /// The prefix of the layer in that bucket.
 const PREFIX: &str = "data";
+
+/// That of the layer behind it.
+const COLD_PREFIX: &str = "cold";
 
 /// Where the catalog is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +104,7 @@ pub struct ClusterBuilder {
     layer: LayerKind,
     binaries: Binaries,
     proxied: bool,
+    cold_after: Option<String>,
     given: Vec<(Option<Role>, String, String)>,
 }
 
@@ -136,6 +140,12 @@ impl ClusterBuilder {
     #[must_use]
     pub fn layer(self, layer: LayerKind) -> Self {
         Self { layer, ..self }
+    }
+
+    /// With a second layer of the same kind, to which data goes when it is that old, as `3s` or `1w`.
+    #[must_use]
+    pub fn cold_after(self, ttl: &str) -> Self {
+        Self { cold_after: Some(ttl.to_owned()), ..self }
     }
 
     /// With those programs.
@@ -210,14 +220,7 @@ impl ClusterBuilder {
         let s3 = self.proxy(cluster.s3.as_ref().map(S3::address).as_deref()).await?;
         let redis_address = redis.as_ref().map_or_else(|| cluster.redis.address(), Proxy::address);
         settings.set("GIGAPI_METADATA_URL", &cluster.redis.url_at(&redis_address));
-        match &cluster.s3 {
-            None => settings.place_shared_layer("fs", &cluster.layer_folder().to_string_lossy(), None)?,
-            Some(server) => {
-                let account = server.account().at(&s3.as_ref().map_or_else(|| server.address(), Proxy::address));
-                let keys = Some((account.key(), account.secret()));
-                settings.place_shared_layer("s3", &account.layer_url(BUCKET, PREFIX), keys)?;
-            }
-        }
+        self.place_layers(cluster, &mut settings, s3.as_ref())?;
         if role == Role::Writer {
             settings.set("GIGAPI_WRITER_NAME", &name);
         }
@@ -238,6 +241,24 @@ impl ClusterBuilder {
         }
         let place = if self.binaries == Binaries::Inside { Place::Inside } else { Place::Child };
         Ok(Process::new(member, name, place, options, redis, s3))
+    }
+
+    fn place_layers(&self, cluster: &Cluster, settings: &mut Settings, proxy: Option<&Proxy>) -> Result<()> {
+        let account = cluster.s3.as_ref().map(|server| {
+            let address = proxy.map_or_else(|| server.address(), Proxy::address);
+            server.account().at(&address)
+        });
+        let keys = account.as_ref().map(|account| (account.key(), account.secret()));
+        let kind = if account.is_some() { "s3" } else { "fs" };
+        let url = |prefix: &str, folder: PathBuf| match &account {
+            Some(account) => account.layer_url(BUCKET, prefix),
+            None => folder.to_string_lossy().into_owned(),
+        };
+        settings.place_shared_layer(kind, &url(PREFIX, cluster.layer_folder()), keys)?;
+        if let Some(ttl) = &self.cold_after {
+            settings.add_cold_layer(ttl, kind, &url(COLD_PREFIX, cluster.cold_folder()), keys)?;
+        }
+        Ok(())
     }
 
     async fn proxy(&self, to: Option<&str>) -> Result<Option<Proxy>> {
@@ -268,6 +289,7 @@ impl Cluster {
             layer: LayerKind::S3,
             binaries: Binaries::Separate,
             proxied: false,
+            cold_after: None,
             given: Vec::new(),
         }
     }
@@ -344,6 +366,14 @@ impl Cluster {
         }
     }
 
+    /// Where the objects of the layer behind it lie, if there is one.
+    pub fn cold_folder(&self) -> PathBuf {
+        match &self.s3 {
+            None => self.folder.path().join("cold"),
+            Some(s3) => s3.folder().join(BUCKET).join(COLD_PREFIX),
+        }
+    }
+
     /// A folder for what a test wants to keep as long as the cluster.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -351,14 +381,23 @@ impl Cluster {
 
     /// The live data files of a table, as the catalog lists them. Never to be asked while the catalog is lost: an
     /// empty Redis would be made a new catalog.
-    pub async fn live_files(&self, database: &str, table: &str) -> Result<Vec<PathBuf>> {
+    pub async fn live_files(&self, database: &str, table: &str) -> Result<Vec<LiveFile>> {
+        let catalog = self.catalog().await?;
+        let folder = |layer: &LayerName| match layer.as_str() == COLD_LAYER {
+            true => self.cold_folder(),
+            false => self.layer_folder(),
+        };
+        live_files(&catalog, database, table, folder).await
+    }
+
+    /// Removed files that wait to be deleted; asked as [`Self::live_files`] is.
+    pub async fn graves(&self) -> Result<usize> {
+        Ok(self.catalog().await?.graveyard().await?.len())
+    }
+
+    async fn catalog(&self) -> Result<RedisCatalog> {
         let options = RedisOptions { accept_unsafe: true, ..RedisOptions::default() };
-        let catalog = RedisCatalog::open(&self.redis.url(), &options, Arc::new(SystemIds), Limits::default()).await?;
-        let (database, table) = (DatabaseName::new(database)?, TableName::new(table)?);
-        let definition = catalog.table(&database, &table).await?.context("the catalog knows no such table")?;
-        let snapshot = catalog.snapshot(definition.id, TimeRange::ALL).await?;
-        let path = |file: &_| self.layer_folder().join(FilePath::of(&snapshot.table, file).to_string());
-        Ok(snapshot.files.iter().map(|file| path(file.as_ref())).collect())
+        Ok(RedisCatalog::open(&self.redis.url(), &options, Arc::new(SystemIds), Limits::default()).await?)
     }
 
     /// Waits until every process is ready; one that has ended by itself is an error.

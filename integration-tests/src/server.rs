@@ -111,8 +111,13 @@ impl ServerOptions {
 
     /// Runs a verb of `gigapi` with the settings of this server, to its end.
     pub fn run(&self, verb: &[&str]) -> Result<Output> {
-        let mut command = Command::new(binary()?);
-        command.args(verb).envs(self.variables());
+        self.run_program("gigapi", verb)
+    }
+
+    /// Runs another binary of the project with the settings of this server, to its end.
+    pub fn run_program(&self, name: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary_named(name)?);
+        command.args(arguments).envs(self.variables());
         Ok(command.stdin(Stdio::null()).output()?)
     }
 

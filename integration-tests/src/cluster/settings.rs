@@ -9,6 +9,9 @@ use super::Role;
 /// What the harness decides for every process that it starts, wherever else it runs.
 const DECIDED: [&str; 5] = ["GIGAPI_ROOT", "HTTP_HOST", "HTTP_PORT", "FLIGHTSQL_ENABLE", "FLIGHTSQL_PORT"];
 
+/// The name of the layer that is added behind the deployment's own.
+pub(super) const COLD_LAYER: &str = "cold";
+
 /// Variables by name; the last value of a name counts.
 #[derive(Debug, Default)]
 pub(super) struct Settings(Vec<(String, String)>);
@@ -66,12 +69,33 @@ impl Settings {
     pub(super) fn place_shared_layer(&mut self, kind: &str, url: &str, keys: Option<(&str, &str)>) -> Result<()> {
         let layer = self.layers(true).into_iter().next().context("the deployment has no layer that is global")?;
         self.get(&format!("{layer}NAME")).context("the deployment's layer has no name")?;
+        self.place(&layer, kind, url, keys);
+        Ok(())
+    }
+
+    /// Gives the layer that all processes share a ttl, and another one behind it.
+    pub(super) fn add_cold_layer(
+        &mut self,
+        ttl: &str,
+        kind: &str,
+        url: &str,
+        keys: Option<(&str, &str)>,
+    ) -> Result<()> {
+        const COLD: &str = "GIGAPI_LAYERS_99_";
+        let layer = self.layers(true).into_iter().next().context("the deployment has no layer that is global")?;
+        self.set(&format!("{layer}TTL"), ttl);
+        self.set(&format!("{COLD}NAME"), COLD_LAYER);
+        self.set(&format!("{COLD}GLOBAL"), "true");
+        self.place(COLD, kind, url, keys);
+        Ok(())
+    }
+
+    fn place(&mut self, layer: &str, kind: &str, url: &str, keys: Option<(&str, &str)>) {
         self.set(&format!("{layer}TYPE"), kind);
         self.set(&format!("{layer}URL"), url);
         if let Some((key, secret)) = keys {
             self.set(&format!("{layer}AUTH_KEY"), key);
             self.set(&format!("{layer}AUTH_SECRET"), secret);
         }
-        Ok(())
     }
 }

@@ -30,6 +30,7 @@ async fn serves_a_ledger(binaries: Binaries) {
         assert!(ledger.until_sound(&querier, PATIENCE).await.unwrap() > 0);
     }
     let files = cluster.live_files(ledger.name(), ledger.name()).await.unwrap();
+    let files: Vec<_> = files.into_iter().map(|live| live.path).collect();
     ledger.verify_files(&files).unwrap().sound().unwrap();
 }
 
@@ -57,7 +58,7 @@ async fn what_one_writer_takes_another_querier_answers() {
     let client = cluster.querier(1).client();
     assert_eq!(client.number("db", "SELECT sum(v) FROM m").await.unwrap(), 1.0);
     assert_eq!(cluster.live_files("db", "m").await.unwrap().len(), 1);
-    assert!(cluster.live_files("db", "m").await.unwrap()[0].is_file());
+    assert!(cluster.live_files("db", "m").await.unwrap()[0].path.is_file());
     // The settings of the deployment are those that run.
     let log = cluster.writer(0).options().log();
     assert!(log.lines().all(|line| line.starts_with('{')), "{log}");

@@ -21,7 +21,7 @@ async fn commit(client: &Client, lines: &str) {
 
 /// Some data file of a table.
 async fn some_file(cluster: &Cluster) -> std::path::PathBuf {
-    cluster.live_files("db", "m").await.unwrap().remove(0)
+    cluster.live_files("db", "m").await.unwrap().remove(0).path
 }
 
 fn name(path: &Path) -> String {
