@@ -7,7 +7,7 @@ use integration_tests::{Server, ServerOptions};
 use tokio::time::Instant;
 
 /// Small file systems in a mount namespace of the server's own: one for the data folder, one for the log.
-fn on_small_disks(folder: &Path, data: &str, log: &str) -> ServerOptions {
+pub(crate) fn on_small_disks(folder: &Path, data: &str, log: &str) -> ServerOptions {
     let root = folder.join("data");
     std::fs::create_dir_all(&root).unwrap();
     let script = format!(
@@ -20,7 +20,7 @@ fn on_small_disks(folder: &Path, data: &str, log: &str) -> ServerOptions {
 }
 
 /// Leaves no room on the small disk of the data folder, from inside the server's own namespace.
-fn fill(server: &Server, folder: &Path) -> String {
+pub(crate) fn fill(server: &Server, folder: &Path) -> String {
     let filler = format!("/proc/{}/root{}/filler", server.pid(), folder.join("data").display());
     let filled = std::fs::write(&filler, vec![1_u8; 32 << 20]);
     assert!(filled.is_err(), "the small disk is not small");

@@ -8,6 +8,7 @@
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
 //! - `dropping`: tables and databases that end, and what is set for them
 //! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
+//! - `compaction`: files that merge, move and end
 //! - `shared`: several processes around one catalog in Redis
 //! - `outage`: Redis, S3, networks and processes that fail while rows come in; repair by hand
 //! - `real_input`: public data, answers compared with another engine
@@ -19,6 +20,7 @@
 
 mod architecture;
 mod command_line;
+mod compaction;
 mod deploy;
 mod disks;
 mod dropping;

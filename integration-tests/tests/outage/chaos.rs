@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use integration_tests::{Binaries, Chaos, Client, Cluster, Disturbance, LayerKind, Ledger, Role, until};
+use integration_tests::{Binaries, Chaos, Client, Cluster, Disturbance, LayerKind, Ledger, Role, disturbances, until};
+
+use crate::compaction::together::merging_fast;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -25,19 +27,14 @@ const ALL: [Disturbance; 14] = [
     Disturbance::BadS3,
 ];
 
-/// How many things go wrong: few in a test, hundreds in a soak.
-fn times(usual: u32) -> u32 {
-    std::env::var("GIGAPI_KILL_CYCLES").ok().map_or(usual, |text| text.parse().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_of_any_process_loses_and_doubles_nothing() {
     let builder = Cluster::builder().writers(2).queriers(2).compactors(1);
-    let mut cluster = builder.save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
+    let mut cluster = merging_fast(builder).save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
     let ledger = Ledger::new(&cluster.folder().join("notes")).unwrap().over_hours(3);
     let kinds = [Disturbance::Kill, Disturbance::Kill, Disturbance::KillRedis];
     let mut chaos = Chaos::new(31, &kinds).lasting(Duration::from_millis(300));
-    chaos.run(&mut cluster, &ledger, times(25), PATIENCE).await.unwrap();
+    chaos.run(&mut cluster, &ledger, disturbances(25), PATIENCE).await.unwrap();
     assert_eq!(chaos.ended_by_themselves(), [""; 0]);
 }
 
@@ -46,43 +43,51 @@ async fn kill_and_all_other_disturbances_together_lose_and_double_nothing() {
     let builder = Cluster::builder().writers(2).queriers(2).compactors(1).proxied();
     let builder = builder.set("GIGAPI_METADATA_TIMEOUT_S", "1").set("GIGAPI_S3_CONNECT_TIMEOUT_S", "1");
     let builder = builder.set("GIGAPI_S3_REQUEST_TIMEOUT_S", "3");
-    let mut cluster = builder.save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
+    let mut cluster = merging_fast(builder).save_timeout(Duration::from_millis(50)).spawn().await.unwrap();
     let ledger = Ledger::new(&cluster.folder().join("notes")).unwrap().over_hours(2);
     let mut chaos = Chaos::new(32, &ALL);
-    chaos.run(&mut cluster, &ledger, times(25), PATIENCE).await.unwrap();
+    chaos.run(&mut cluster, &ledger, disturbances(25), PATIENCE).await.unwrap();
 }
 
 /// A Redis from the past is noticed by whoever remembers better. Here those are killed, and what remains is the logs.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_of_processes_between_short_rollbacks_loses_and_doubles_nothing() {
     let builder = Cluster::builder().writers(2).queriers(1).compactors(1);
-    let mut cluster = builder.save_timeout(Duration::from_millis(20)).spawn().await.unwrap();
+    let mut cluster = merging_fast(builder).save_timeout(Duration::from_millis(20)).spawn().await.unwrap();
     let ledger = Ledger::new(&cluster.folder().join("notes")).unwrap().over_hours(2);
     let kinds = [Disturbance::RollBackRedis, Disturbance::Kill, Disturbance::RollBackRedis];
     let mut chaos = Chaos::new(33, &kinds).lasting(Duration::from_millis(80));
-    chaos.run(&mut cluster, &ledger, times(25), PATIENCE).await.unwrap();
+    chaos.run(&mut cluster, &ledger, disturbances(25), PATIENCE).await.unwrap();
 }
 
-/// The smallest deployment: a writer and a querier on one machine, one folder, the embedded catalog.
+/// The smallest deployment: a writer, a querier and a compactor on one machine, one folder, the embedded catalog.
 #[tokio::test(flavor = "multi_thread")]
-async fn kill_of_a_writer_beside_a_querier_on_one_folder_loses_and_doubles_nothing() {
+async fn kill_of_a_writer_and_a_compactor_beside_a_querier_on_one_folder_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("data");
     let part = |program: &str| {
-        integration_tests::ServerOptions::new(&root).program(program).set("GIGAPI_SAVE_TIMEOUT_S", "0.05")
+        let options = integration_tests::ServerOptions::new(&root).program(program);
+        let options = options.set("GIGAPI_SAVE_TIMEOUT_S", "0.05").set("GIGAPI_MERGE_TIMEOUT_S", "0.02");
+        let options = options.set("GIGAPI_COMPACTOR_LEASE_S", "1");
+        options.set("GIGAPI_DELETE_GRACE_S", "1").set("GIGAPI_METADATA_UNSAFE", "true")
     };
-    let (writing, reading) = (part("gigapi-writer"), part("gigapi-querier"));
+    let (writing, reading, merging) = (part("gigapi-writer"), part("gigapi-querier"), part("gigapi-compactor"));
     let ledger = Ledger::new(&folder.path().join("notes")).unwrap();
     let mut writer = writing.start().await.unwrap();
     let querier = reading.start().await.unwrap();
+    let mut compactor = merging.start().await.unwrap();
     let mut clients = ledger.start(&[Client::new(writing.url())]).unwrap();
-    for _ in 0..times(10) {
+    for _ in 0..disturbances(10) {
         clients.until_acknowledged(2, PATIENCE).await.unwrap();
         writer.kill().unwrap();
         writer = writing.start().await.unwrap();
+        clients.until_acknowledged(2, PATIENCE).await.unwrap();
+        compactor.kill().unwrap();
+        compactor = merging.start().await.unwrap();
     }
     clients.stop(PATIENCE).await.unwrap();
     ledger.until_sound(&querier.client(), PATIENCE).await.unwrap();
+    assert!(compactor.stop().await.unwrap().success());
     assert!(writer.stop().await.unwrap().success());
     assert!(querier.stop().await.unwrap().success());
     ledger.verify_published(&root).unwrap().sound().unwrap();
