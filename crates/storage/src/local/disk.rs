@@ -23,7 +23,7 @@ use super::temporary::{Staged, Temporary};
 const SYNCED_SINGLY_MAX: usize = 8;
 
 /// How often a folder may vanish under a file that is about to get its name in it.
-const VANISHED_MAX: usize = 16;
+const VANISHED_MAX: usize = 1000;
 
 /// What happens if the name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
