@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use gigapi_catalog::{Catalog, Claim, ClaimRequest};
 use gigapi_model::{Actor, FileId, TableId};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A claim is renewed this many times in the time of a lease.
 const RENEWALS: u32 = 3;
@@ -24,6 +25,8 @@ pub(crate) struct Lease {
     table: TableId,
     claim: Claim,
     lost: Arc<AtomicBool>,
+    /// Told once when it is lost.
+    ended: Arc<Notify>,
     renewing: JoinHandle<()>,
 }
 
@@ -37,8 +40,16 @@ impl Lease {
     ) -> Result<Self> {
         let claim = catalog.claim(ClaimRequest { table, inputs, lease }).await?;
         let lost = Arc::new(AtomicBool::new(false));
-        let renewing = tokio::spawn(renew(Arc::clone(catalog), table, claim, lease, Arc::clone(&lost)));
-        Ok(Self { catalog: Arc::clone(catalog), table, claim, lost, renewing })
+        let ended = Arc::new(Notify::new());
+        let renewing = tokio::spawn({
+            let (catalog, lost, ended) = (Arc::clone(catalog), Arc::clone(&lost), Arc::clone(&ended));
+            async move {
+                renew(catalog, table, claim, lease).await;
+                lost.store(true, Ordering::Relaxed);
+                ended.notify_one();
+            }
+        });
+        Ok(Self { catalog: Arc::clone(catalog), table, claim, lost, ended, renewing })
     }
 
     /// Who commits.
@@ -49,6 +60,14 @@ impl Lease {
     /// Set once the claim is lost.
     pub(crate) fn lost(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.lost)
+    }
+
+    /// Does work that may be dropped half-way, for as long as the claim holds: slow reads end with it.
+    pub(crate) async fn while_held<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = self.ended.notified() => Err(Error::Cancelled),
+        }
     }
 
     /// Gives the claim back; a commit has ended it already.
@@ -67,7 +86,8 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(catalog: Arc<dyn Catalog>, table: TableId, claim: Claim, lease: Duration, lost: Arc<AtomicBool>) {
+/// Renews until the claim is lost.
+async fn renew(catalog: Arc<dyn Catalog>, table: TableId, claim: Claim, lease: Duration) {
     let mut ends = Instant::now() + lease;
     loop {
         tokio::time::sleep(lease / RENEWALS).await;
@@ -79,7 +99,6 @@ async fn renew(catalog: Arc<dyn Catalog>, table: TableId, claim: Claim, lease: D
             }
             Err(error) => {
                 tracing::warn!(%error, "a claim is lost; its work ends");
-                lost.store(true, Ordering::Relaxed);
                 return;
             }
         }

@@ -82,7 +82,7 @@ impl Worker {
     ) -> Result<Done> {
         let started = Instant::now();
         let layer = Arc::clone(self.layer(&plan.layer)?);
-        let sources = self.fetch(table, &plan.inputs).await?;
+        let sources = lease.while_held(self.fetch(table, &plan.inputs)).await?;
         crash_point("merge:after-read");
         let run = Run {
             table: Arc::clone(table),

@@ -301,6 +301,18 @@ async fn who_sleeps_through_its_lease_changes_nothing() {
     assert_eq!(world.live().await.len(), 1, "whoever comes next may work");
 }
 
+#[tokio::test(start_paused = true)]
+async fn work_that_waits_ends_with_its_claim() {
+    let mut world = World::new(TableKey::None, None).await;
+    world.flush(&[("a", 0, Some(0))]).await;
+    let inputs = world.live().await.iter().map(|file| file.id).collect();
+    let lease = crate::lease::Lease::take(&world.catalog, world.table.id, inputs, SECOND).await.expect("free files");
+    assert!(lease.while_held(async { Ok(7) }).await.is_ok_and(|seven| seven == 7));
+    world.clock.advance(2 * SECOND);
+    let ended = lease.while_held(std::future::pending::<crate::Result<()>>()).await;
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+}
+
 #[tokio::test]
 async fn what_a_dead_process_had_claimed_is_taken_up_once_the_claim_lapses() {
     let mut world = World::new(TableKey::None, None).await;
