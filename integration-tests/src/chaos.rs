@@ -14,6 +14,9 @@ use crate::{Cluster, Fault, Ledger, Member, Role, S3Fault, Writing, until};
 /// The shortest time that a fault lasts.
 const LASTS_MIN: Duration = Duration::from_millis(20);
 
+/// How long a process may take from its start to its first answer.
+const START_MAX: Duration = Duration::from_secs(60);
+
 /// How many things go wrong in a test that says `usual`: `GIGAPI_KILL_CYCLES`, if that is set, as a soak does.
 pub fn disturbances(usual: u32) -> u32 {
     let wanted = std::env::var("GIGAPI_KILL_CYCLES").ok();
@@ -236,6 +239,9 @@ async fn disturb_process(kind: Disturbance, cluster: &mut Cluster, member: Membe
             return process.server()?.resume();
         }
         Disturbance::Terminate => {
+            // One that was started a moment ago cannot be told anything before it listens to signals.
+            let client = process.client();
+            until("a process that answers", START_MAX, async || Ok(client.get("/health").await.is_ok())).await?;
             let status = process.stop().await?;
             anyhow::ensure!(status.success(), "{} was told to stop and ended with {status}", process.name());
         }
