@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_model::{ErrorKind, FileId, TableDef, TableId, Timestamp};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::metrics::{Metrics, Overview, flushed_bytes};
@@ -95,6 +95,9 @@ struct Ended {
     seconds: f64,
     outcome: Result<Option<Done>>,
 }
+
+/// What a job has come to, of which no note is taken yet.
+pub(crate) struct Joined(std::result::Result<(Id, Ended), JoinError>);
 
 /// Plans and runs.
 #[derive(Debug)]
@@ -189,9 +192,21 @@ impl Schedule {
         }
     }
 
-    /// Waits for the next job to end; none if nothing runs.
+    /// Waits for the next job to end and takes note of it; none if nothing runs. Not to be given up half-way.
     pub(crate) async fn ended(&mut self) -> Option<()> {
-        match self.running.join_next_with_id().await? {
+        let joined = self.joined().await?;
+        self.settle(joined).await;
+        Some(())
+    }
+
+    /// Waits for the next job to end; none if nothing runs. Given up half-way, it has taken nothing.
+    pub(crate) async fn joined(&mut self) -> Option<Joined> {
+        self.running.join_next_with_id().await.map(Joined)
+    }
+
+    /// Takes note of a job that has ended: until then its files are worked on. Not to be given up half-way.
+    pub(crate) async fn settle(&mut self, Joined(joined): Joined) {
+        match joined {
             Ok((id, ended)) => {
                 let inputs = self.begun.remove(&id).map(|begun| begun.inputs).unwrap_or_default();
                 self.note(ended, &inputs).await;
@@ -207,7 +222,6 @@ impl Schedule {
                 }
             }
         }
-        Some(())
     }
 
     async fn note(&mut self, ended: Ended, inputs: &[FileId]) {

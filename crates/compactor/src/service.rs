@@ -154,7 +154,8 @@ async fn forever(mut schedule: Schedule, look: Duration, stop: impl Future<Outpu
                     next_look = Instant::now() + ERROR_PAUSE.max(look);
                 }
             }
-            Some(()) = schedule.ended(), if schedule.running() > 0 => {}
+            // Only waiting is given up when something else comes first.
+            Some(joined) = schedule.joined(), if schedule.running() > 0 => schedule.settle(joined).await,
         }
         schedule.start();
     }
