@@ -24,6 +24,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use gigapi_model::{Clock, SystemClock};
 use integration_tests::{Client, Embedded, LiveFile, Server, ServerOptions, until};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 

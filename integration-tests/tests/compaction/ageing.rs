@@ -9,8 +9,7 @@ use super::*;
 const DAY: i64 = 86_400 * SECOND;
 
 fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_nanos()).unwrap()
+    SystemClock.now().nanos()
 }
 
 /// Asks until it is told to stop; every answer has to be that number.

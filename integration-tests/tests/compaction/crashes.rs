@@ -142,8 +142,7 @@ async fn fill_with_new(client: &Client) {
 }
 
 fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_nanos()).unwrap()
+    SystemClock.now().nanos()
 }
 
 async fn set_ttl(client: &Client, table: &str) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ async fn a_full_disk_fails_merges_and_nothing_else_and_merging_goes_on_when_ther
         .set("GIGAPI_METADATA_UNSAFE", "true");
     let server = options.start().await.unwrap();
     let client = server.client();
-    let start = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let start = SystemClock.now().nanos();
     let mut random = fastrand::Rng::with_seed(7);
     for number in 0..8 {
         // Text that nothing compresses, so that files have a size.
