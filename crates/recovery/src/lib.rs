@@ -2,14 +2,14 @@
 //! objects, which must leave it possible.
 //!
 //! While all is well, [`Checkpointer`] writes each table's state to its layer and [`tombstone`] marks what is
-//! dropped; what is set for databases lies there too. At start [`detect`] tells a lost or rolled back catalog from a healthy one, and [`Guardian`] goes on
-//! watching; [`rebuild`] then restores it from checkpoints and the footers of data files. What is live is decided by
-//! a pure plan ([`plan()`]). [`verify`] compares both sides and changes nothing.
+//! dropped; what is set for databases lies there too. At start [`detect`] tells a lost or rolled back catalog from a
+//! healthy one, and [`Guardian`] goes on watching; [`rebuild`] then restores it from checkpoints and the footers of
+//! data files. What is live is decided by a pure plan ([`plan()`]). [`verify`] compares both sides and changes nothing.
 //!
 //! Whatever removes data files is here, so that one place knows what a rebuild may need: [`delete_graves`] those
 //! that were replaced or dropped, [`sweep`] those that no table ever named. [`Scrubber`] reads what stays and marks
-//! what is damaged ([`mod@quarantine`]). When any of it runs is the caller's to decide. Nothing here guesses: what cannot
-//! be explained is refused by name, or left where it is.
+//! what is damaged. When any of it runs is the caller's to decide. Nothing here guesses: what cannot be explained is
+//! refused by name, or left where it is.
 
 mod checkpoint;
 mod checkpointer;
