@@ -12,6 +12,7 @@ mod metrics;
 mod planner;
 pub mod policy;
 mod program;
+mod progress;
 mod schedule;
 mod service;
 mod small_files;
@@ -23,6 +24,7 @@ pub use error::{Error, Result};
 pub use intent::Intent;
 pub use planner::Scope;
 pub use program::main;
+pub use progress::Progress;
 pub use schedule::Summary;
 pub use service::{beside, dry_run, once, part, run};
 

@@ -20,7 +20,7 @@ use gigapi_storage::{FileEncoders, FileFacts, FileStatistics, FinishedFile, ROW_
 pub use check::{Expected, check_output, check_statistics};
 use input::{KEY_BATCH_ROWS, MergeInput};
 
-use crate::{Error, Result};
+use crate::{Error, Progress, Result};
 
 /// Bytes of one column of one row group when decoded: what a merge holds at least twice.
 const COLUMN_BYTES_MAX: u64 = 32 << 20;
@@ -56,12 +56,14 @@ pub struct Work<'a> {
     pub encoders: &'a FileEncoders,
     /// Ends the work early, between two row groups.
     pub cancelled: &'a AtomicBool,
+    /// Learns of rows as they are taken in.
+    pub progress: &'a Progress,
 }
 
 impl Work<'_> {
     /// Merges; `out` gets the object's bytes in order.
     pub fn run(self, out: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<Merged> {
-        let Self { table, inputs, facts, encoders, cancelled } = self;
+        let Self { table, inputs, facts, encoders, cancelled, progress } = self;
         let columns = present_columns(table, &inputs);
         let rows_before: u64 = inputs.iter().map(|input| input.rows()).sum();
         let window_rows = window_rows(&inputs);
@@ -78,6 +80,7 @@ impl Work<'_> {
             let mut tag = 0;
             writer.push_group(window.rows(), |column| values(&mut merge, &window, column, table, &mut tag))?;
             out(writer.take_bytes()?)?;
+            progress.add((window.rows() + window.overwritten_rows()) as u64);
         }
         let FinishedFile { rest, rows, time, tail_bytes, statistics } = writer.finish_taken(facts)?;
         out(rest)?;

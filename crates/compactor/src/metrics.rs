@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::planner::{Planned, merges};
+use crate::progress::UnderWay;
 use crate::worker::{Done, Job};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +57,7 @@ pub(crate) struct Metrics {
     layer_files: Family<LayerLabel, Gauge>,
     layer_bytes: Family<LayerLabel, Gauge>,
     layer_oldest: Family<LayerLabel, Gauge<f64, AtomicU64>>,
+    pub(crate) under_way: UnderWay,
     pub(crate) deleted_files: Counter,
     pub(crate) deleted_bytes: Counter,
     pub(crate) graves: Gauge,
@@ -84,6 +86,7 @@ impl Metrics {
             layer_files: Family::default(),
             layer_bytes: Family::default(),
             layer_oldest: Family::default(),
+            under_way: UnderWay::default(),
             deleted_files: Counter::default(),
             deleted_bytes: Counter::default(),
             graves: Gauge::default(),
@@ -102,6 +105,9 @@ impl Metrics {
             all.register("rows_overwritten", "Rows that a later write of their key replaced", this.overwritten.clone());
             all.register("job_seconds", "How long jobs took", this.seconds.clone());
             all.register("flushed_bytes", "Bytes of level 1 that merges have taken in", this.flushed_bytes.clone());
+            all.register("merging_rows", "Rows that merges under way take in", this.under_way.rows.clone());
+            let help = "Rows that merges under way have taken in so far";
+            all.register("merging_rows_done", help, this.under_way.rows_done.clone());
             let help = "Bytes that merges wrote for each byte of level 1 that they took in";
             all.register("write_amplification", help, this.write_amplification.clone());
             all.register("backlog_files", "Files that are due to be merged, by level", this.backlog_files.clone());

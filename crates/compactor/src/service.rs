@@ -19,8 +19,9 @@ use crate::planner::{Planner, Scope};
 use crate::policy::MergeSettings;
 use crate::schedule::{Schedule, Summary};
 use crate::small_files::SmallFiles;
+use crate::threads::Threads;
 use crate::throttle::{Memory, Throttle};
-use crate::worker::Worker;
+use crate::worker::{FETCHES_AT_ONCE, Worker};
 use crate::{Error, Result};
 
 /// Memory of all merges together, unless it is set.
@@ -132,8 +133,10 @@ fn schedule(settings: &Settings, components: &Components, metrics: Metrics, scop
         memory: Memory::new(memory_bytes_max.unwrap_or(MEMORY_BYTES)),
         throttle: Arc::new(Throttle::new(bytes_per_second)),
         lease,
-        cores: Arc::new(Semaphore::new(parallelism.max(1))),
+        threads: Threads::start(parallelism)?,
+        fetches: Semaphore::new(FETCHES_AT_ONCE),
         small: SmallFiles::default(),
+        under_way: metrics.under_way.clone(),
     };
     let aside_age_max = (settings.compactor.merge_timeout * 3).min(ASIDE_AGE_MAX);
     let planner = planner(settings, components, scope).with_aside_age(aside_age_max);

@@ -19,12 +19,17 @@ use gigapi_storage::{FileEncoders, Layers, Staging};
 use tokio::sync::Semaphore;
 
 use crate::policy::{Expiry, MergePlan, Move};
+use crate::progress::UnderWay;
 use crate::small_files::SmallFiles;
+use crate::threads::Threads;
 use crate::throttle::{Memory, Throttle};
 use crate::{Error, Result};
 
 /// A merge of so few bytes spends its time waiting for disks and the catalog.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
+
+/// Files that all jobs fetch at once. On a disk each keeps a thread.
+pub(crate) const FETCHES_AT_ONCE: usize = 32;
 
 /// One thing to do.
 #[derive(Debug, Clone)]
@@ -91,10 +96,14 @@ pub(crate) struct Worker {
     pub(crate) memory: Memory,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) lease: Duration,
-    /// Work that keeps a core busy, at once.
-    pub(crate) cores: Arc<Semaphore>,
+    /// Work that keeps a core busy.
+    pub(crate) threads: Threads,
+    /// Files that are fetched, by all jobs together.
+    pub(crate) fetches: Semaphore,
     /// Small outputs on their way to the layer.
     pub(crate) small: SmallFiles,
+    /// How far merges have come.
+    pub(crate) under_way: UnderWay,
 }
 
 impl Worker {

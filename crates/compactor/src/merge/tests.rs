@@ -81,7 +81,8 @@ fn file(table: &Arc<TableDef>, rows: &[Row]) -> Option<(Arc<StoredRows>, gigapi_
 fn merged(table: &Arc<TableDef>, files: &[(Arc<StoredRows>, gigapi_storage::EncodedFile)]) -> Vec<Row> {
     let inputs: Vec<Arc<StoredRows>> = files.iter().map(|(file, _)| Arc::clone(file)).collect();
     let (facts, encoders, cancelled) = (facts(), FileEncoders::default(), AtomicBool::new(false));
-    let work = Work { table, inputs, facts: &facts, encoders: &encoders, cancelled: &cancelled };
+    let progress = Progress::default();
+    let work = Work { table, inputs, facts: &facts, encoders: &encoders, cancelled: &cancelled, progress: &progress };
     let mut object = Vec::new();
     let done = work.run(&mut |bytes| {
         object.extend_from_slice(&bytes);

@@ -8,8 +8,8 @@ use gigapi_storage::{ExpectedObject, FilePath, Layer, Source};
 use super::Worker;
 use crate::{Error, Result};
 
-/// Files that are fetched at once.
-const FETCHES_AT_ONCE: usize = 4;
+/// Files of one job that are fetched at once.
+const FETCHES_OF_JOB: usize = 4;
 
 impl Worker {
     pub(super) fn layer(&self, name: &LayerName) -> Result<&Arc<Layer>> {
@@ -29,15 +29,17 @@ impl Worker {
     /// The files in their order, each compared with what the catalog says of it.
     pub(super) async fn fetch(&self, table: &TableDef, files: &[Arc<DataFile>]) -> Result<Vec<Source>> {
         let mut sources = Vec::with_capacity(files.len());
-        for some in files.chunks(FETCHES_AT_ONCE) {
+        for some in files.chunks(FETCHES_OF_JOB) {
             let fetches: Vec<_> = some.iter().map(|file| self.fetch_one(table, file)).collect();
             sources.extend(futures::future::try_join_all(fetches).await?);
         }
         Ok(sources)
     }
 
-    async fn fetch_one(&self, table: &TableDef, file: &DataFile) -> Result<Source> {
+    /// One file, compared with what the catalog says of it.
+    pub(super) async fn fetch_one(&self, table: &TableDef, file: &DataFile) -> Result<Source> {
         self.throttle.pass(file.bytes).await;
+        let _one_of_them = self.fetches.acquire().await;
         let path = FilePath::of(table, file).object_path();
         let expected = ExpectedObject { bytes: file.bytes, checksum: file.checksum };
         let fetched = self.layer(&file.layer)?.fetch(&path, expected, &self.staging).await;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gigapi_catalog::Epochs;
@@ -18,8 +17,9 @@ use super::{Done, Worker};
 use crate::lease::Lease;
 use crate::merge::{Expected, Merged, Work, check_output, check_statistics};
 use crate::policy::MergePlan;
+use crate::progress::{LONG, Progress};
 use crate::throttle::Throttle;
-use crate::{Error, Result, threads};
+use crate::{Error, Result};
 
 /// Memory of a merge of large files, whatever their size: keys and one column of a row group, twice.
 const LARGE_BYTES: u64 = 256 << 20;
@@ -33,9 +33,6 @@ const LEAST_BYTES: u64 = 8 << 20;
 /// Dictionaries of all inputs take no more than this part of the memory; with more, fewer files are merged.
 const DICTIONARY_PART: u64 = 3;
 
-/// A merge that takes this long says so.
-const LONG: Duration = Duration::from_secs(10);
-
 /// A merge on its thread.
 struct Run {
     table: Arc<TableDef>,
@@ -46,6 +43,7 @@ struct Run {
     encoders: Arc<FileEncoders>,
     throttle: Arc<Throttle>,
     lost: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     dictionary_bytes_max: u64,
 }
 
@@ -84,6 +82,8 @@ impl Worker {
         let layer = Arc::clone(self.layer(&plan.layer)?);
         let sources = lease.while_held(self.fetch(table, &plan.inputs)).await?;
         crash_point("merge:after-read");
+        let rows = plan.inputs.iter().map(|file| file.rows).sum();
+        let progress = Arc::new(Progress::new(rows, &self.under_way));
         let run = Run {
             table: Arc::clone(table),
             facts: facts(&plan, epochs, self.catalog.now().await?),
@@ -93,12 +93,18 @@ impl Worker {
             encoders: Arc::clone(&self.encoders),
             throttle: Arc::clone(&self.throttle),
             lost: lease.lost(),
+            progress: Arc::clone(&progress),
             dictionary_bytes_max: self.memory.bytes() / DICTIONARY_PART,
         };
-        let core = self.cores.acquire().await;
-        let written = threads::run("a merge", move || run.run()).await?;
-        drop(core);
-        let Written { files, staged, merged, checksum } = written?;
+        let running = self.threads.run("a merge", move || run.run());
+        let tell = |rows_done: u64, rows: u64| {
+            tracing::info!(
+                database = %table.database, table = %table.name, bucket = %plan.bucket, rows_done, rows,
+                seconds = started.elapsed().as_secs(), "a long merge goes on"
+            );
+        };
+        let Written { files, staged, merged, checksum } = progress.watch(running, tell).await??;
+        drop(progress);
         crash_point("merge:after-verify");
         let file = DataFile {
             id: self.ids.file_id(self.catalog.now().await?),
@@ -164,8 +170,14 @@ impl Run {
         let statistics = statistics.collect::<Result<Vec<(u64, FileStatistics)>>>()?;
         let mut checksum = twox_hash::XxHash3_64::default();
         let (staged, throttle) = (&mut self.staged, &self.throttle);
-        let work =
-            Work { table: &self.table, inputs, facts: &self.facts, encoders: &self.encoders, cancelled: &self.lost };
+        let work = Work {
+            table: &self.table,
+            inputs,
+            facts: &self.facts,
+            encoders: &self.encoders,
+            cancelled: &self.lost,
+            progress: &self.progress,
+        };
         let merged = work.run(&mut |bytes: Bytes| {
             use std::hash::Hasher;
             throttle.pass_blocking(bytes.len() as u64);

@@ -144,8 +144,10 @@ impl World {
             memory: Memory::new(256 << 20),
             throttle: Arc::new(Throttle::new(None)),
             lease: Duration::from_secs(60),
-            cores: Arc::new(Semaphore::new(2)),
+            threads: Threads::start(2).unwrap(),
+            fetches: Semaphore::new(FETCHES_AT_ONCE),
             small: SmallFiles::default(),
+            under_way: UnderWay::default(),
         })
     }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 use gigapi_catalog::{Catalog, CommitOutcome, Definition, EmbeddedCatalog, Limits};
+use gigapi_compactor::Progress;
 use gigapi_compactor::merge::Work;
 use gigapi_model::{
     Actor, Bucket, BucketSpan, CatalogId, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId,
@@ -159,7 +160,9 @@ fn one_speed(what: &str, steps: usize) -> Result<()> {
         let open =
             |file: &EncodedFile| StoredRows::open("file", Source::Memory(file.bytes.clone()), &table).map(Arc::new);
         let inputs = files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let work = Work { table: &table, inputs, facts: &facts, encoders: &encoders, cancelled: &cancelled };
+        let progress = Progress::default();
+        let (encoders, cancelled, progress) = (&encoders, &cancelled, &progress);
+        let work = Work { table: &table, inputs, facts: &facts, encoders, cancelled, progress };
         bytes = 0;
         let done = work.run(&mut |piece| {
             bytes += piece.len();
