@@ -24,7 +24,6 @@ pub use error::{Error, Result};
 pub use intent::Intent;
 pub use planner::Scope;
 pub use program::main;
-pub use progress::Progress;
 pub use schedule::Summary;
 pub use service::{beside, dry_run, once, part, run};
 

@@ -8,7 +8,6 @@ mod check;
 mod input;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema};
@@ -20,10 +19,10 @@ use gigapi_storage::{FileEncoders, FileFacts, FileStatistics, FinishedFile, ROW_
 pub use check::{Expected, check_output, check_statistics};
 use input::{KEY_BATCH_ROWS, MergeInput};
 
-use crate::{Error, Progress, Result};
+use crate::{Error, Result};
 
-/// Bytes of one column of one row group when decoded: what a merge holds at least twice.
-const COLUMN_BYTES_MAX: u64 = 32 << 20;
+/// Bytes of one column of one row group when decoded, of a merge that may take what memory it needs.
+pub const COLUMN_BYTES_MAX: u64 = 32 << 20;
 
 /// A row group has at least this many rows, however long its strings are.
 const WINDOW_ROWS_MIN: u64 = 1024;
@@ -44,7 +43,6 @@ pub struct Merged {
 }
 
 /// One merge.
-#[derive(Debug)]
 pub struct Work<'a> {
     /// The definition to write under: the newest.
     pub table: &'a Arc<TableDef>,
@@ -54,33 +52,37 @@ pub struct Work<'a> {
     pub facts: &'a FileFacts,
     /// Where encoders are kept.
     pub encoders: &'a FileEncoders,
-    /// Ends the work early, between two row groups.
-    pub cancelled: &'a AtomicBool,
-    /// Learns of rows as they are taken in.
-    pub progress: &'a Progress,
+    /// Bytes of one column of one row group when decoded: what a merge holds at least twice, and what decides how many
+    /// rows of long strings a row group has.
+    pub column_bytes_max: u64,
+    /// Called after each row group with the rows that were taken in for it; an error ends the work.
+    pub between: &'a dyn Fn(u64) -> Result<()>,
+}
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("table", &self.table.name).field("inputs", &self.inputs).finish_non_exhaustive()
+    }
 }
 
 impl Work<'_> {
     /// Merges; `out` gets the object's bytes in order.
     pub fn run(self, out: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<Merged> {
-        let Self { table, inputs, facts, encoders, cancelled, progress } = self;
+        let Self { table, inputs, facts, encoders, column_bytes_max, between } = self;
         let columns = present_columns(table, &inputs);
         let rows_before: u64 = inputs.iter().map(|input| input.rows()).sum();
-        let window_rows = window_rows(&inputs);
+        let window_rows = window_rows(&inputs, column_bytes_max);
         let encoder = encoders.get(table, &output_schema(&columns))?;
         let mut writer = encoder.start();
         let inputs = inputs.into_iter().map(|input| MergeInput::new(input, table)).collect();
         let mut merge = Merge::new(table, inputs);
         let mut overwritten = 0;
         while let Some(window) = merge.next_window(window_rows)? {
-            if cancelled.load(Ordering::Relaxed) {
-                return Err(Error::Cancelled);
-            }
             overwritten += window.overwritten_rows() as u64;
             let mut tag = 0;
             writer.push_group(window.rows(), |column| values(&mut merge, &window, column, table, &mut tag))?;
             out(writer.take_bytes()?)?;
-            progress.add((window.rows() + window.overwritten_rows()) as u64);
+            between((window.rows() + window.overwritten_rows()) as u64)?;
         }
         let FinishedFile { rest, rows, time, tail_bytes, statistics } = writer.finish_taken(facts)?;
         out(rest)?;
@@ -134,9 +136,9 @@ fn output_schema(columns: &[&Column]) -> Schema {
 
 /// Rows of a row group, so that the longest column of it stays small, and the group with what may come on top of it
 /// does not exceed the format's.
-fn window_rows(inputs: &[Arc<StoredRows>]) -> usize {
+fn window_rows(inputs: &[Arc<StoredRows>], column_bytes_max: u64) -> usize {
     let widest = inputs.iter().map(|input| input.widest_value_bytes()).max().unwrap_or(8).max(8);
-    let rows = (COLUMN_BYTES_MAX / widest).max(WINDOW_ROWS_MIN);
+    let rows = (column_bytes_max / widest).max(WINDOW_ROWS_MIN);
     let surplus = inputs.len() * KEY_BATCH_ROWS;
     usize::try_from(rows).unwrap_or(usize::MAX).min(ROW_GROUP_ROWS_MAX.saturating_sub(surplus)).max(1)
 }

@@ -22,7 +22,7 @@ pub(crate) struct UnderWay {
 
 /// One merge.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     rows: u64,
     done: AtomicU64,
     all: UnderWay,
@@ -59,12 +59,6 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.all.rows.dec_by(as_gauge(self.rows));
         self.all.rows_done.dec_by(as_gauge(self.done.load(Ordering::Relaxed)));
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::new(0, &UnderWay::default())
     }
 }
 

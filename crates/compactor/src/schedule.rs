@@ -3,7 +3,7 @@
 //! Jobs that remove most files come first, one table does not keep the others waiting, and a failure holds up its
 //! own files alone. Whatever ends in the middle is found again by the next plan.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::metrics::{Metrics, Overview, flushed_bytes};
-use crate::planner::Planner;
-use crate::worker::{Done, Job, Worker};
+use crate::planner::{Planned, Planner};
+use crate::worker::{Done, Job, Size, Worker};
 use crate::{Error, Result};
 
 /// Files of a job that failed are left alone for this long.
@@ -84,7 +84,7 @@ impl Summary {
 struct Begun {
     table: TableId,
     inputs: Vec<FileId>,
-    is_small: bool,
+    size: Size,
 }
 
 /// A job that has ended.
@@ -135,25 +135,41 @@ impl Schedule {
         }
     }
 
-    /// Plans what has changed and puts it in line, in place of what waited.
+    /// Plans what has changed and puts it in line, in place of what waited of those tables.
     pub(crate) async fn plan(&mut self) -> Result<usize> {
-        self.waiting.clear();
         let planned = self.planner.due().await?;
         for table in &planned {
             self.overview.planned(table);
         }
         self.overview.retain(|table| self.planner.is_known(table));
         self.overview.publish(&self.metrics, self.worker.catalog.now().await?);
-        // One job of each table in turn.
-        let mut tables: VecDeque<_> =
-            planned.into_iter().map(|planned| (planned.table, VecDeque::from(planned.jobs))).collect();
+        self.line_up(planned);
+        Ok(self.waiting.len())
+    }
+
+    /// One job of each table in turn; plans of tables that have not changed hold.
+    fn line_up(&mut self, planned: Vec<Planned>) {
+        let mut jobs_of: HashMap<TableId, (Arc<TableDef>, VecDeque<Job>)> = HashMap::new();
+        let mut order: Vec<TableId> = Vec::new();
+        let is_anew: HashSet<TableId> = planned.iter().map(|planned| planned.table.id).collect();
+        let waiting = self.waiting.drain(..).filter(|(table, _)| !is_anew.contains(&table.id));
+        let new = planned
+            .into_iter()
+            .flat_map(|Planned { table, jobs, .. }| jobs.into_iter().map(move |job| (Arc::clone(&table), job)));
+        for (table, job) in waiting.filter(|(table, _)| self.planner.is_known(table.id)).chain(new) {
+            let (_, jobs) = jobs_of.entry(table.id).or_insert_with(|| {
+                order.push(table.id);
+                (table, VecDeque::new())
+            });
+            jobs.push_back(job);
+        }
+        let mut tables: VecDeque<_> = order.iter().filter_map(|table| jobs_of.remove(table)).collect();
         while let Some((table, mut jobs)) = tables.pop_front() {
             if let Some(job) = jobs.pop_front() {
                 self.waiting.push_back((Arc::clone(&table), job));
                 tables.push_back((table, jobs));
             }
         }
-        Ok(self.waiting.len())
     }
 
     /// Jobs under way.
@@ -161,24 +177,21 @@ impl Schedule {
         self.running.len()
     }
 
-    /// Jobs in line.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Starts as many as may run at once.
     pub(crate) fn start(&mut self) {
         loop {
-            let small = self.begun.values().filter(|begun| begun.is_small).count();
-            let large = self.begun.len() - small;
-            let fits = |(_, job): &(Arc<TableDef>, Job)| match job.is_small() {
-                true => small < SMALL_AT_ONCE,
-                false => large < self.parallelism,
+            let begun = |size: Size| self.begun.values().filter(|begun| begun.size == size).count();
+            let (small, medium, long) = (begun(Size::Small), begun(Size::Medium), begun(Size::Long));
+            let fits = |(_, job): &(Arc<TableDef>, Job)| match job.size() {
+                Size::Small => small < SMALL_AT_ONCE,
+                // Beside long ones, which give way to them.
+                Size::Medium => medium < self.parallelism,
+                Size::Long => long < self.parallelism,
             };
             let Some(next) = self.waiting.iter().position(fits) else { return };
             let Some((table, job)) = self.waiting.remove(next) else { return };
             self.planner.begin(&job);
-            let begun = Begun { table: table.id, inputs: job.inputs(), is_small: job.is_small() };
+            let begun = Begun { table: table.id, inputs: job.inputs(), size: job.size() };
             self.metrics.begin();
             let worker = Arc::clone(&self.worker);
             let running = self.running.spawn(async move {

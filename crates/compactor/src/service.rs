@@ -150,9 +150,11 @@ async fn forever(mut schedule: Schedule, look: Duration, stop: impl Future<Outpu
     loop {
         tokio::select! {
             () = &mut stop => break,
-            () = tokio::time::sleep_until(next_look), if schedule.waiting() == 0 => {
+            // What is due is looked at although older work waits: new files do not pile up behind a long line.
+            () = tokio::time::sleep_until(next_look) => {
+                let planned = schedule.plan().await;
                 next_look = Instant::now() + look;
-                if let Err(error) = schedule.plan().await {
+                if let Err(error) = planned {
                     told(&error);
                     next_look = Instant::now() + ERROR_PAUSE.max(look);
                 }

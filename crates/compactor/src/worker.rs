@@ -31,6 +31,20 @@ const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// Files that all jobs fetch at once. On a disk each keeps a thread.
 pub(crate) const FETCHES_AT_ONCE: usize = 32;
 
+/// A job of more bytes takes long: others do not wait for it.
+const LONG_BYTES: u64 = 256 << 20;
+
+/// How much a job has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Next to nothing: many of these share what they wait for.
+    Small,
+    /// Seconds of work.
+    Medium,
+    /// Perhaps minutes.
+    Long,
+}
+
 /// One thing to do.
 #[derive(Debug, Clone)]
 pub(crate) enum Job {
@@ -52,12 +66,17 @@ impl Job {
         }
     }
 
-    /// Whether it takes next to nothing: many of these share what they wait for.
-    pub(crate) fn is_small(&self) -> bool {
-        match self {
-            Self::Merge(plan) => plan.bytes() <= SMALL_BYTES_MAX,
-            Self::Expire(_) => true,
-            Self::Relocate(_) => false,
+    pub(crate) fn size(&self) -> Size {
+        let bytes = match self {
+            Self::Merge(plan) => plan.bytes(),
+            Self::Relocate(moves) => moves.iter().map(|moved| moved.file.bytes).sum(),
+            Self::Expire(_) => 0,
+        };
+        match (self, bytes) {
+            (_, bytes) if bytes > LONG_BYTES => Size::Long,
+            (Self::Relocate(_), _) => Size::Medium,
+            (_, bytes) if bytes > SMALL_BYTES_MAX => Size::Medium,
+            _ => Size::Small,
         }
     }
 

@@ -34,8 +34,14 @@ impl Expected {
 
 /// Reads all keys of an output back.
 ///
-/// Reading a single input through the merge refuses what is out of order, or a key that stands there twice.
-pub fn check_output(table: &TableDef, output: Arc<StoredRows>, expected: Expected) -> Result<()> {
+/// Reading a single input through the merge refuses what is out of order, or a key that stands there twice. `between`
+/// is called now and then; an error ends the work.
+pub fn check_output(
+    table: &TableDef,
+    output: Arc<StoredRows>,
+    expected: Expected,
+    between: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     let wrong = |reason: String| Err(Error::Check { reason });
     let mut merge = Merge::new(table, vec![MergeInput::new(output, table)]);
     let mut rows = 0;
@@ -43,6 +49,7 @@ pub fn check_output(table: &TableDef, output: Arc<StoredRows>, expected: Expecte
     while let Some(window) = merge.next_window(KEY_BATCH_ROWS)? {
         rows += window.rows() as u64;
         let found = Window::time_range(&window);
+        between()?;
         time = Some(time.map_or(found, |all| TimeRange::new(all.min.min(found.min), all.max.max(found.max))));
     }
     if rows != expected.rows {

@@ -80,9 +80,9 @@ fn file(table: &Arc<TableDef>, rows: &[Row]) -> Option<(Arc<StoredRows>, gigapi_
 /// Merges, checks as a worker does, and reads everything back.
 fn merged(table: &Arc<TableDef>, files: &[(Arc<StoredRows>, gigapi_storage::EncodedFile)]) -> Vec<Row> {
     let inputs: Vec<Arc<StoredRows>> = files.iter().map(|(file, _)| Arc::clone(file)).collect();
-    let (facts, encoders, cancelled) = (facts(), FileEncoders::default(), AtomicBool::new(false));
-    let progress = Progress::default();
-    let work = Work { table, inputs, facts: &facts, encoders: &encoders, cancelled: &cancelled, progress: &progress };
+    let (facts, encoders) = (facts(), FileEncoders::default());
+    let work =
+        Work { table, inputs, facts: &facts, encoders: &encoders, column_bytes_max: 8 << 20, between: &|_| Ok(()) };
     let mut object = Vec::new();
     let done = work.run(&mut |bytes| {
         object.extend_from_slice(&bytes);
@@ -93,7 +93,8 @@ fn merged(table: &Arc<TableDef>, files: &[(Arc<StoredRows>, gigapi_storage::Enco
     let output = Arc::new(output);
     let time = files.iter().map(|(_, encoded)| encoded.time);
     let time = time.reduce(|a, b| TimeRange::new(a.min.min(b.min), a.max.max(b.max))).expect("a file");
-    check_output(table, Arc::clone(&output), Expected { rows: done.rows, time }).expect("an output in order");
+    check_output(table, Arc::clone(&output), Expected { rows: done.rows, time }, &|| Ok(()))
+        .expect("an output in order");
     let statistics: Vec<_> = files.iter().map(|(_, encoded)| (encoded.rows, encoded.statistics.clone())).collect();
     check_statistics(table, &statistics, &done.statistics, done.overwritten).expect("statistics that fit");
     rows_of(&output, table)
@@ -152,7 +153,7 @@ fn rows_in_another_order_than_the_tables_are_refused() {
     let encoded = encode_file(&table, &[batch], &facts()).expect("the encoder trusts its caller");
     let opened = StoredRows::open("file", Source::Memory(encoded.bytes), &table).expect("a readable file");
     let expected = Expected { rows: 2, time: encoded.time };
-    let error = check_output(&table, Arc::new(opened), expected).expect_err("b comes before a");
+    let error = check_output(&table, Arc::new(opened), expected, &|| Ok(())).expect_err("b comes before a");
     assert!(error.to_string().contains("order"), "{error}");
 }
 
@@ -161,11 +162,12 @@ fn an_output_with_other_rows_or_times_is_refused() {
     let table = table(TableKey::None, &OLD);
     let (opened, encoded) = file(&table, &[row("a", 1, None, None), row("a", 5, Some(1.0), None)]).expect("rows");
     let expected = Expected { rows: 2, time: encoded.time };
-    check_output(&table, Arc::clone(&opened), expected).expect("as written");
-    let fewer = check_output(&table, Arc::clone(&opened), Expected { rows: 3, ..expected }).expect_err("two rows");
+    check_output(&table, Arc::clone(&opened), expected, &|| Ok(())).expect("as written");
+    let fewer =
+        check_output(&table, Arc::clone(&opened), Expected { rows: 3, ..expected }, &|| Ok(())).expect_err("two rows");
     assert!(fewer.to_string().contains("2 rows, not 3"), "{fewer}");
     let later = TimeRange::new(encoded.time.min, Timestamp::from_nanos(HOUR + 6));
-    assert!(check_output(&table, opened, Expected { time: later, ..expected }).is_err());
+    assert!(check_output(&table, opened, Expected { time: later, ..expected }, &|| Ok(())).is_err());
     let of_input = vec![(2, encoded.statistics.clone())];
     let mut wrong = encoded.statistics.clone();
     wrong.columns[2].null_count = 0;

@@ -22,7 +22,7 @@ async fn what_takes_long_is_told_again_and_again() {
 #[tokio::test(start_paused = true)]
 async fn what_is_short_is_not_told() {
     let work = tokio::time::sleep(LONG / 2);
-    Progress::default().watch(work, |_, _| panic!("it is short")).await;
+    Progress::new(0, &UnderWay::default()).watch(work, |_, _| panic!("it is short")).await;
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One merge: claim, read, write, verify, commit.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use gigapi_catalog::Epochs;
@@ -13,16 +13,23 @@ use gigapi_storage::{
 };
 use tokio::time::Instant;
 
-use super::{Done, Worker};
+use super::{Done, LONG_BYTES, Worker};
 use crate::lease::Lease;
-use crate::merge::{Expected, Merged, Work, check_output, check_statistics};
+use crate::merge::{COLUMN_BYTES_MAX, Expected, Merged, Work, check_output, check_statistics};
 use crate::policy::MergePlan;
 use crate::progress::{LONG, Progress};
+use crate::threads::{Length, Turn};
 use crate::throttle::Throttle;
 use crate::{Error, Result};
 
-/// Memory of a merge of large files, whatever their size: keys and one column of a row group, twice.
-const LARGE_BYTES: u64 = 256 << 20;
+/// Memory of a long merge, however long it is: keys of a row group, one column of it twice, and what it is encoded to.
+const LONG_MEMORY: u64 = 256 << 20;
+
+/// The same of a shorter one, which finds room beside it.
+const SHORT_MEMORY: u64 = 112 << 20;
+
+/// The column that goes with it.
+const SHORT_COLUMN_BYTES_MAX: u64 = 12 << 20;
 
 /// What a byte of a small file takes when it is decoded, about.
 const DECODED_PER_BYTE: u64 = 16;
@@ -32,6 +39,27 @@ const LEAST_BYTES: u64 = 8 << 20;
 
 /// Dictionaries of all inputs take no more than this part of the memory; with more, fewer files are merged.
 const DICTIONARY_PART: u64 = 3;
+
+/// What a merge takes.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    length: Length,
+    memory: u64,
+    column_bytes_max: u64,
+}
+
+impl Share {
+    fn of(plan: &MergePlan) -> Self {
+        let bytes = plan.bytes();
+        let (length, most, column_bytes_max) = if bytes > LONG_BYTES {
+            (Length::Long, LONG_MEMORY, COLUMN_BYTES_MAX)
+        } else {
+            (Length::Short, SHORT_MEMORY, SHORT_COLUMN_BYTES_MAX)
+        };
+        let memory = LEAST_BYTES + bytes.saturating_mul(DECODED_PER_BYTE).min(most);
+        Self { length, memory, column_bytes_max }
+    }
+}
 
 /// A merge on its thread.
 struct Run {
@@ -45,6 +73,7 @@ struct Run {
     lost: Arc<AtomicBool>,
     progress: Arc<Progress>,
     dictionary_bytes_max: u64,
+    column_bytes_max: u64,
 }
 
 /// What the thread gives back.
@@ -58,15 +87,14 @@ struct Written {
 
 impl Worker {
     pub(super) async fn merge(&self, table: &Arc<TableDef>, plan: MergePlan) -> Result<Done> {
-        let bytes = plan.bytes();
-        let memory = LEAST_BYTES + bytes.saturating_mul(DECODED_PER_BYTE).min(LARGE_BYTES);
-        let _memory = self.memory.take(memory).await;
+        let share = Share::of(&plan);
+        let _memory = self.memory.take(share.memory).await;
         crash_point("merge:before-claim");
         let epochs = self.catalog.epochs().await?;
         let inputs = plan.inputs.iter().map(|file| file.id).collect();
         let lease = Lease::take(&self.catalog, table.id, inputs, self.lease).await?;
         crash_point("merge:after-claim");
-        let outcome = self.merge_claimed(table, plan, epochs, &lease).await;
+        let outcome = self.merge_claimed(table, plan, share, epochs, &lease).await;
         lease.give_back().await;
         outcome
     }
@@ -75,6 +103,7 @@ impl Worker {
         &self,
         table: &Arc<TableDef>,
         plan: MergePlan,
+        share: Share,
         epochs: Epochs,
         lease: &Lease,
     ) -> Result<Done> {
@@ -95,8 +124,9 @@ impl Worker {
             lost: lease.lost(),
             progress: Arc::clone(&progress),
             dictionary_bytes_max: self.memory.bytes() / DICTIONARY_PART,
+            column_bytes_max: share.column_bytes_max,
         };
-        let running = self.threads.run("a merge", move || run.run());
+        let running = self.threads.run("a merge", share.length, move |turn| run.run(turn));
         let tell = |rows_done: u64, rows: u64| {
             tracing::info!(
                 database = %table.database, table = %table.name, bucket = %plan.bucket, rows_done, rows,
@@ -163,21 +193,26 @@ fn origin(files: &[Arc<DataFile>]) -> Origin {
 }
 
 impl Run {
-    fn run(mut self) -> Result<Written> {
+    fn run(mut self, turn: &Turn) -> Result<Written> {
         let mut inputs = self.open()?;
         self.leave_out(&mut inputs);
         let statistics = inputs.iter().map(|input| Ok((input.rows(), input.facts()?.statistics)));
         let statistics = statistics.collect::<Result<Vec<(u64, FileStatistics)>>>()?;
         let mut checksum = twox_hash::XxHash3_64::default();
-        let (staged, throttle) = (&mut self.staged, &self.throttle);
-        let work = Work {
-            table: &self.table,
-            inputs,
-            facts: &self.facts,
-            encoders: &self.encoders,
-            cancelled: &self.lost,
-            progress: &self.progress,
+        let (staged, throttle, progress, lost) = (&mut self.staged, &self.throttle, &self.progress, &self.lost);
+        let goes_on = || {
+            if lost.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            turn.give_way();
+            Ok(())
         };
+        let between = |rows: u64| {
+            progress.add(rows);
+            goes_on()
+        };
+        let (table, facts, encoders, between) = (&self.table, &self.facts, &self.encoders, &between);
+        let work = Work { table, inputs, facts, encoders, column_bytes_max: self.column_bytes_max, between };
         let merged = work.run(&mut |bytes: Bytes| {
             use std::hash::Hasher;
             throttle.pass_blocking(bytes.len() as u64);
@@ -186,7 +221,7 @@ impl Run {
         });
         let merged = merged.map_err(|error| self.named(error))?;
         let checksum = std::hash::Hasher::finish(&checksum);
-        self.verify(&merged, &statistics)?;
+        self.verify(&merged, &statistics, &goes_on)?;
         Ok(Written { files: self.files, staged: self.staged, merged, checksum })
     }
 
@@ -239,11 +274,16 @@ impl Run {
     }
 
     /// Reads the output back from where it is staged.
-    fn verify(&self, merged: &Merged, inputs: &[(u64, FileStatistics)]) -> Result<()> {
+    fn verify(
+        &self,
+        merged: &Merged,
+        inputs: &[(u64, FileStatistics)],
+        between: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
         let output = StoredRows::open("the output", self.staged.source()?, &self.table)?;
         let expected = Expected::of(&self.files, merged.overwritten)
             .ok_or_else(|| Error::Check { reason: "more rows were overwritten than there were".to_owned() })?;
-        check_output(&self.table, Arc::new(output), expected)?;
+        check_output(&self.table, Arc::new(output), expected, between)?;
         check_statistics(&self.table, inputs, &merged.statistics, merged.overwritten)
     }
 }

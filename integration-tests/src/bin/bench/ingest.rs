@@ -40,8 +40,10 @@ pub(crate) async fn run(server: &Server) -> Result<Ingested> {
     let (port, requests) = (server.port(), rows / LINES_PER_BODY as u64);
     let made: Vec<_> = (0..4).map(|_| bodies(5)).collect();
     let started = Instant::now();
-    let threads: Vec<_> =
-        made.into_iter().map(|bodies| load(bodies, port, requests, Arc::clone(&sent), Arc::clone(&bytes))).collect();
+    let threads: Vec<_> = made
+        .into_iter()
+        .map(|bodies| load(bodies, port, requests, Arc::clone(&sent), Arc::clone(&bytes), None))
+        .collect();
     let watched = watch_memory(server, &threads).await?;
     let mut times = Vec::new();
     for thread in threads {

@@ -97,6 +97,26 @@ pub(crate) fn percentile(sorted: &[Duration], share: f64) -> f64 {
 
 pub(crate) type Loader = std::thread::JoinHandle<Result<Vec<Duration>>>;
 
+/// Requests at even intervals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    first: u64,
+    begun: Instant,
+    every: Duration,
+}
+
+impl Pace {
+    /// From the request of that number on, which is sent now.
+    pub(crate) fn new(first: u64, every: Duration) -> Self {
+        Self { first, begun: Instant::now(), every }
+    }
+
+    fn wait(self, number: u64) {
+        let due = self.every.mul_f64((number - self.first) as f64);
+        std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
+    }
+}
+
 /// One connection that sends bodies until `requests` were sent by all; answers how long each took.
 pub(crate) fn load(
     mut bodies: Bodies,
@@ -104,6 +124,7 @@ pub(crate) fn load(
     requests: u64,
     sent: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
+    pace: Option<Pace>,
 ) -> Loader {
     std::thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -113,6 +134,9 @@ pub(crate) fn load(
             let number = sent.fetch_add(1, Ordering::Relaxed);
             if number >= requests {
                 return Ok(times);
+            }
+            if let Some(pace) = pace {
+                pace.wait(number);
             }
             let index = usize::try_from(number)? % bodies.texts.len();
             let (text, stamps) = (&mut bodies.texts[index], &bodies.stamps[index]);

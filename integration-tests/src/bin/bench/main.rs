@@ -1,5 +1,6 @@
 //! `make bench`: starts the release server, loads it from this process, prints figures with their units.
 
+mod beside;
 mod catalog;
 mod ingest;
 mod load;
@@ -34,8 +35,11 @@ fn main() -> Result<()> {
             catalog::redis().await?;
         }
         if runs("merge") {
-            merge::speed()?;
-            merge::backlog().await?;
+            merge::run().await?;
+        }
+        if runs("beside") {
+            beside::flat_backlog().await?;
+            beside::queries_while_merging().await?;
         }
         if runs("single") {
             single::single_lines().await?;
