@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gigapi_catalog::Catalog;
-use gigapi_model::{Bucket, TableDef, TableId, TimeRange, Timestamp};
+use gigapi_model::{Bucket, DataFile, TableDef, TableId, TimeRange};
+use gigapi_storage::metadata_json::Dropped;
 use gigapi_storage::{Layer, metadata_json};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -27,10 +28,6 @@ const PUBLISH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Documents that are held in memory and written together.
 const DOCUMENTS_PER_BATCH: usize = 1_000;
-
-/// The catalog takes no file that was minted longer ago than this: a document that is younger than its bucket's
-/// newest file by more lists them all.
-const COMMIT_AGE_MAX: Duration = Duration::from_secs(3_600);
 
 type Pending = HashMap<(TableId, Bucket), Arc<TableDef>>;
 
@@ -105,35 +102,45 @@ impl Publisher {
 }
 
 impl Shared {
-    /// Notes the folders whose document may be older than their files.
+    /// Notes the folders whose document is not what it should be: those of live files, and those of removed ones that
+    /// are not deleted yet. A document goes with the last file of its folder.
     async fn catch_up(&self) -> Result<(), String> {
         self.clear_dropped().await?;
-        let tables = self.catalog.live_tables().await.map_err(|error| error.to_string())?;
+        let failed = |error: gigapi_catalog::Error| error.to_string();
+        let tables = self.catalog.live_tables().await.map_err(failed)?;
+        let mut dropped = self.all_dropped_files().await?;
         for table in tables {
             let snapshot = match self.catalog.snapshot(table.id, TimeRange::ALL).await {
                 Ok(snapshot) => snapshot,
                 // Dropped since the list was made.
                 Err(gigapi_catalog::Error::Dropped { .. }) => continue,
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(failed(error)),
             };
-            let mut newest: HashMap<Bucket, Timestamp> = HashMap::new();
+            let mut folders: HashMap<Bucket, (Vec<DataFile>, Vec<Dropped>)> = HashMap::new();
             for file in snapshot.files.iter().filter(|file| file.layer == self.layer.name) {
-                let minted_at = file.id.minted_at();
-                newest.entry(file.bucket).and_modify(|at| *at = minted_at.max(*at)).or_insert(minted_at);
+                folders.entry(file.bucket).or_default().0.push(DataFile::clone(file));
             }
-            for (bucket, minted_at) in newest {
-                let path = metadata_json::path(&table, bucket);
-                let written_at = match self.layer.store.head(&path).await {
-                    Ok(document) => document.last_modified.timestamp_nanos_opt().map(Timestamp::from_nanos),
-                    Err(object_store::Error::NotFound { .. }) => None,
-                    Err(error) => return Err(error.to_string()),
-                };
-                if written_at.is_none_or(|at| at <= minted_at.plus(COMMIT_AGE_MAX)) {
+            for file in dropped.remove(&table.id).unwrap_or_default() {
+                folders.entry(file.path.bucket).or_default().1.push(file);
+            }
+            for (bucket, (files, dropped)) in folders {
+                let wanted =
+                    metadata_json::render(&table, bucket, &files, &dropped).map_err(|error| error.to_string())?;
+                if !self.is_published(&metadata_json::path(&table, bucket), &wanted).await? {
                     self.pending.lock().insert((table.id, bucket), Arc::clone(&table));
                 }
             }
         }
         Ok(())
+    }
+
+    async fn is_published(&self, path: &Path, wanted: &Bytes) -> Result<bool, String> {
+        let published = async { self.layer.store.get(path).await?.bytes().await };
+        match published.await {
+            Ok(bytes) => Ok(bytes == *wanted),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn look_again(&self) {
@@ -145,9 +152,20 @@ impl Shared {
     async fn publish_pending(&self) {
         let _only = self.publishing.lock().await;
         let pending = std::mem::take(&mut *self.pending.lock());
+        if pending.is_empty() {
+            return;
+        }
+        let dropped = match self.all_dropped_files().await {
+            Ok(dropped) => dropped,
+            Err(reason) => {
+                tracing::warn!(reason, "metadata.json is not published");
+                self.pending.lock().extend(pending);
+                return;
+            }
+        };
         let mut documents = Vec::with_capacity(pending.len().min(DOCUMENTS_PER_BATCH));
         for ((id, bucket), table) in pending {
-            match self.document(id, bucket, &table).await {
+            match self.document(id, bucket, &table, dropped.get(&id)).await {
                 Ok(Some(document)) => documents.push((metadata_json::path(&table, bucket), document)),
                 // Dropped since it changed, and its documents with it.
                 Ok(None) => {}
@@ -174,15 +192,22 @@ impl Shared {
     }
 
     /// The document of a folder; none if the table is gone.
-    async fn document(&self, id: TableId, bucket: Bucket, table: &TableDef) -> Result<Option<Bytes>, String> {
+    async fn document(
+        &self,
+        id: TableId,
+        bucket: Bucket,
+        table: &TableDef,
+        dropped: Option<&Vec<Dropped>>,
+    ) -> Result<Option<Bytes>, String> {
         let snapshot = match self.catalog.snapshot(id, bucket.range()).await {
             Ok(snapshot) => snapshot,
             Err(gigapi_catalog::Error::Dropped { .. }) => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        let here = |file: &&Arc<gigapi_model::DataFile>| file.bucket == bucket && file.layer == self.layer.name;
+        let here = |file: &&Arc<DataFile>| file.bucket == bucket && file.layer == self.layer.name;
         let files: Vec<_> = snapshot.files.iter().filter(here).map(|file| file.as_ref().clone()).collect();
-        let dropped = self.dropped_files(id, bucket).await?;
+        let dropped = dropped.into_iter().flatten().filter(|file| file.path.bucket == bucket).cloned();
+        let dropped: Vec<Dropped> = dropped.collect();
         metadata_json::render(table, bucket, &files, &dropped).map(Some).map_err(|error| error.to_string())
     }
 }

@@ -63,6 +63,32 @@ async fn a_job_does_what_is_due_and_says_what_it_did() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_replaced_while_nothing_ran_is_published_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let catalog = due(&root).await;
+    let paths = |document: &serde_json::Value, list: &str| -> std::collections::BTreeSet<String> {
+        let entries = document[list].as_array().unwrap().iter();
+        entries.map(|entry| entry["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let place = root.join("db/m/date=2026-01-01/hour=00/metadata.json");
+    let document = || serde_json::from_slice::<serde_json::Value>(&std::fs::read(&place).unwrap()).unwrap();
+    let before = paths(&document(), "files");
+    assert_eq!((before.len(), paths(&document(), "drop_queue").len()), (6, 0));
+    let keeping = |options: ServerOptions| options.set("GIGAPI_DELETE_GRACE_S", "3600");
+    assert!(keeping(fast(&root)).run_program("gigapi-compactor", &["--once"]).unwrap().status.success());
+    assert_eq!(files(&catalog).await, (1, 1));
+    assert_eq!(paths(&document(), "files"), before, "a job has no writer that publishes");
+    let server = keeping(still(&root)).start().await.unwrap();
+    until("the newest document", PATIENCE, async || Ok(paths(&document(), "drop_queue") == before)).await.unwrap();
+    let document = document();
+    assert_eq!(document["files"].as_array().unwrap().len(), 1);
+    assert!(paths(&document, "files").is_disjoint(&before));
+    assert_eq!(document["row_count"], 6);
+    assert!(server.stop().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_names_a_damaged_file_and_exits_with_one() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("data");

@@ -72,15 +72,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Removed files of a bucket that still lie in its folder.
-    pub(super) async fn dropped_files(&self, table: TableId, bucket: Bucket) -> Result<Vec<Dropped>, String> {
-        let graves = self.catalog.graveyard().await.map_err(|error| error.to_string())?;
-        let dropped = |grave: Grave| {
-            let path = FilePath::parse(&Path::parse(&grave.path).ok()?)?;
-            let is_here = grave.table == table && grave.layer == self.layer.name && path.bucket == bucket;
-            is_here.then_some(Dropped { path, layer: grave.layer, delete_after: grave.delete_after })
-        };
-        Ok(graves.into_iter().filter_map(dropped).collect())
+    /// Removed files that still lie on the layer, by table.
+    pub(super) async fn all_dropped_files(&self) -> Result<HashMap<TableId, Vec<Dropped>>, String> {
+        let mut all: HashMap<TableId, Vec<Dropped>> = HashMap::new();
+        for Grave { table, layer, path, delete_after, .. } in
+            self.catalog.graveyard().await.map_err(|error| error.to_string())?
+        {
+            let path = Path::parse(&path).ok().as_ref().and_then(FilePath::parse);
+            if let Some(path) = path.filter(|_| layer == self.layer.name) {
+                all.entry(table).or_default().push(Dropped { path, layer, delete_after });
+            }
+        }
+        Ok(all)
     }
 }
 

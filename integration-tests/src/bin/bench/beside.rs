@@ -51,7 +51,7 @@ pub(crate) async fn flat_backlog() -> Result<()> {
         let busy = (server.cpu_seconds()? - cpu) / seconds;
         let (files, due) = backlog(&client).await?;
         let (files_live, ended) = (client.metric("gigapi_compactor_layer_files").await?, Instant::now());
-        until("nothing is due", PATIENCE, async || Ok(backlog(&client).await?.0 == 0.0)).await?;
+        until("nothing is due", PATIENCE, async || Ok(!is_busy(&client).await?)).await?;
         let drained = ended.elapsed();
         println!(
             "  {:>12.2} M rows/s, {busy:.2} cores: {files:.0} files of {:.0} MiB due at the end, merged {:.1} s later; {files_live:.0} live",
@@ -97,8 +97,7 @@ pub(crate) async fn queries_while_merging() -> Result<()> {
     for loader in loaders {
         tokio::task::spawn_blocking(|| loader.join()).await?.map_err(|_| anyhow!("a loader panicked"))??;
     }
-    until("all rows are in files", PATIENCE, async || Ok(client.metric("gigapi_writer_buffer_rows").await? == 0.0))
-        .await?;
+    until("all rows are in files", PATIENCE, async || Ok(client.metric("gigapi_buffer_rows").await? == 0.0)).await?;
     println!("queries: one host's hour of twenty million rows, one connection");
     let mut quiet = Vec::new();
     while quiet.len() < QUIET {
