@@ -247,7 +247,8 @@ impl Schedule {
                 self.summary.add(kind, &done);
                 self.planner.end(table.id, inputs, None);
             }
-            Ok(None) => {
+            // Others have changed the files, or have taken the claim over.
+            Ok(None) | Err(Error::Cancelled) => {
                 self.metrics.overtaken();
                 self.planner.end(table.id, inputs, pause(now, OVERTAKEN_PAUSE));
             }
@@ -260,9 +261,6 @@ impl Schedule {
     }
 
     fn failed(&mut self, table: &TableDef, kind: &'static str, error: &Error) {
-        if matches!(error, Error::Cancelled) {
-            return;
-        }
         let name = format!("{}.{}", table.database, table.name);
         match error.kind() {
             ErrorKind::Busy | ErrorKind::Unavailable => {

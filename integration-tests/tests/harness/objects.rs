@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
+use gigapi_model::{CatalogId, LayerName, SystemIds};
+use gigapi_storage::{HiddenText, LayerKind, LayerSettings, Layers, S3Credentials, S3Settings, S3Timing};
 use integration_tests::{Account, Moto, S3, S3Fault, until};
 use object_store::aws::AmazonS3;
 use object_store::path::Path;
@@ -14,6 +16,7 @@ use object_store::{
     RetryConfig, UpdateVersion, WriteMultipart,
 };
 use tokio::time::Instant;
+use uuid::Uuid;
 
 const BUCKET: &str = "bucket";
 
@@ -309,4 +312,41 @@ async fn a_slow_server_is_slow_until_it_is_restored() {
     assert!(!sending.is_finished());
     server.restore();
     tokio::time::timeout(Duration::from_secs(20), sending).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_catalogs_that_race_over_processes_one_gets_the_layer() {
+    // Here and not beside the layers' tests: `moto_server` lets two win now and then.
+    let server = server().await;
+    let claims = (0..12).map(|number| {
+        // Each with a client of its own, as processes have.
+        let settings = layer_settings(server.account());
+        tokio::spawn(async move {
+            let layers = Layers::open(&[settings], &SystemIds).unwrap();
+            layers.claim(CatalogId::from_uuid(Uuid::from_u128(number))).await
+        })
+    });
+    let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(claims.iter().filter(|claim| claim.is_ok()).count(), 1, "{claims:?}");
+    assert!(
+        claims
+            .into_iter()
+            .filter_map(Result::err)
+            .all(|error| matches!(error, gigapi_storage::Error::ForeignLayer { .. }))
+    );
+}
+
+fn layer_settings(account: &Account) -> LayerSettings {
+    let credentials =
+        S3Credentials::Keys { key: HiddenText::new(account.key()), secret: HiddenText::new(account.secret()) };
+    let second = Duration::from_secs(1);
+    let (connect_timeout, request_timeout, retry_timeout) = (5 * second, 30 * second, 60 * second);
+    let timing = S3Timing { connect_timeout, request_timeout, retry_timeout, retries_max: 10 };
+    LayerSettings {
+        name: LayerName::new("objects").unwrap(),
+        kind: LayerKind::S3(S3Settings { credentials, region: None, timing }),
+        url: account.layer_url(BUCKET, "raced"),
+        global: true,
+        ttl: None,
+    }
 }

@@ -59,12 +59,16 @@ pub(crate) async fn flat_backlog() -> Result<()> {
             mib(due as u64),
             drained.as_secs_f64()
         );
-        if drained > STEP / 10 || seconds > STEP.as_secs_f64() * 1.05 {
+        if drained > STEP / 10 {
             break;
         }
         kept_up = rate;
+        if seconds > STEP.as_secs_f64() * 1.05 {
+            println!("  {:>12} come no faster than that: both cores are busy", "rows");
+            break;
+        }
     }
-    println!("  {:>12.2} M rows/s at most, merged as fast as they come", kept_up / 1e6);
+    println!("  {:>12.2} M rows/s at most are merged as fast as they come", kept_up / 1e6);
     server.stop().await?;
     Ok(())
 }
@@ -84,7 +88,9 @@ pub(crate) async fn queries_while_merging() -> Result<()> {
     const REQUESTS: u64 = 2_000;
     const QUIET: usize = 2_000;
     let folder = tempfile::tempdir()?;
-    let server = server(folder.path(), &[("GIGAPI_MERGE_TIMEOUT_S", "0.5")]).await?;
+    // Flushes ten times as often make files to merge.
+    let settings = [("GIGAPI_MERGE_TIMEOUT_S", "0.5"), ("GIGAPI_SAVE_TIMEOUT_S", "0.1")];
+    let server = server(folder.path(), &settings).await?;
     let client = server.client();
     client.must_write("bench", format!("cpu,hostname=host_0 usage_user=1i {}", crate::START_NANOS - 1)).await?;
     merging(&client, false).await?;

@@ -83,20 +83,6 @@ async fn host_names_are_reached_past_any_proxy() {
 }
 
 #[tokio::test]
-async fn of_catalogs_that_race_over_processes_one_gets_the_layer() {
-    let server = Moto::start().await;
-    let claims = (0..12).map(|number| {
-        // Each with a client of its own, as processes have.
-        let layer = s3_servers::layer(server.address, "raced");
-        tokio::spawn(async move { layer.claim(CatalogId::from_uuid(Uuid::from_u128(number))).await })
-    });
-    let claims = futures::future::join_all(claims).await;
-    assert_eq!(claims.iter().filter(|claim| claim.as_ref().unwrap().is_ok()).count(), 1, "{claims:?}");
-    let refused = claims.into_iter().map(Result::unwrap).filter_map(Result::err);
-    assert!(refused.into_iter().all(|error| matches!(error, crate::Error::ForeignLayer { .. })));
-}
-
-#[tokio::test]
 async fn lists_and_deletes_go_beyond_a_thousand_keys() {
     let server = Moto::start().await;
     let layer = s3_servers::layer(server.address, "many");
