@@ -243,3 +243,6 @@ impl TableProvider for Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
