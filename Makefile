@@ -34,7 +34,7 @@ tests: .tools/venv ## Unit, property, documentation and integration tests
 
 soak: .tools/venv ## The long versions: 200 kill cycles, a million questions while files merge, 20,000 cases of every property, 100,000 histories of the model
 	$(CARGO) build $(ALL) --all-targets
-	$(TOOLS) PROPTEST_CASES=20000 $(CARGO) test $(ALL) --lib
+	$(TOOLS) PROPTEST_CASES=20000 $(CARGO) test $(ALL) --lib --bins
 	GIGAPI_MODEL_HISTORIES=100000 $(CARGO) test $(ALL) --test protocol
 	$(TOOLS) GIGAPI_KILL_CYCLES=200 $(CARGO) test $(ALL) -p integration-tests -- kill
 	$(TOOLS) GIGAPI_MERGE_QUERIES=1000000 $(CARGO) test $(ALL) -p integration-tests -- totals

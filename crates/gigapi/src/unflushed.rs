@@ -70,3 +70,6 @@ impl Unflushed for WriterRows {
         Ok(vec![gathered.sql_batch(&wanted, Arc::new(Schema::new(fields)))?])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@
 
 mod admin;
 mod buffer;
+#[cfg(feature = "test-util")]
+mod by_hand;
 mod cpu;
 mod crash;
 mod definitions;
