@@ -126,9 +126,15 @@ async fn one_thread_is_for_long_work_before_short_work_takes_all() {
 async fn what_waits_is_given_up_with_the_threads() {
     let threads = Threads::start(1).unwrap();
     let (go, wait) = mpsc::channel::<()>();
-    let mut first = Box::pin(threads.run("first", Length::Short, move |_: &_| wait.recv().unwrap()));
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let work = move |_: &_| {
+        began.send(()).unwrap();
+        wait.recv().unwrap();
+    };
+    let mut first = Box::pin(threads.run("first", Length::Short, work));
     let mut second = Box::pin(threads.run("second", Length::Short, |_: &_| ()));
     assert!(futures::poll!(&mut first).is_pending());
+    begun.await.unwrap();
     assert!(futures::poll!(&mut second).is_pending());
     let line = Arc::clone(&threads.line);
     drop((first, second));
