@@ -180,7 +180,7 @@ async fn several_compactors_share_the_work_and_double_nothing() {
     world.clock.advance(11 * SECOND);
     let expected = world.rows().await;
     let mut running = tokio::task::JoinSet::new();
-    for _ in 0..5 {
+    for _ in 0..20 {
         let mut schedule = world.schedule();
         running.spawn(async move {
             schedule.until_done().await.expect("a plan");
