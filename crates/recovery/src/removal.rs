@@ -14,9 +14,8 @@ use object_store::path::Path;
 
 use crate::{Result, overtaking};
 
-/// Objects that go after one look: one request where the store takes several at once, and so few elsewhere that the
-/// look is never old.
-pub const BATCH_OBJECTS_MAX: usize = 100;
+/// Objects that go after one look: what S3 takes in one request, and few enough elsewhere that the look is not old.
+pub const BATCH_OBJECTS_MAX: usize = 1_000;
 
 /// What a bucket's folder may hold beside data files, and goes with the last of them.
 const LEFTOVERS: &[&str] = &["metadata.json"];
