@@ -61,6 +61,7 @@ impl Worker {
         crash_point("relocate:after-copy");
         Ok(())
     }
+
     /// Ends without an object once the claim is lost.
     async fn upload(
         &self,
