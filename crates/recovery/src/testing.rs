@@ -10,8 +10,8 @@ use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, ClaimRequest, CommitOutcome, Definition, EmbeddedCatalog, Limits};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
-    DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SequenceRange, SystemIds, TableDef,
-    TableId, TableKey, TableName, TimeRange, Timestamp, WriterId,
+    DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SystemIds, TableDef, TableId,
+    TableKey, TableName, TimeRange, Timestamp, WriterId,
 };
 use gigapi_storage::{FileFacts, FilePath, LayerSettings, Layers, Origin, encode_file};
 use object_store::ObjectStoreExt;
@@ -113,10 +113,6 @@ impl World {
         let times: Vec<i64> = seconds.iter().map(|second| START.nanos() + second * 1_000_000_000).collect();
         let epochs = self.catalog.epochs().await.unwrap();
         let bucket = Bucket::containing(Timestamp::from_nanos(times[0]), BucketSpan::Hour);
-        let sequence = match &origin {
-            Origin::Merge { sequence, .. } => *sequence,
-            Origin::Flush { .. } => SequenceRange { lo: 0, hi: 0 },
-        };
         let facts = FileFacts {
             catalog: epochs.catalog,
             catalog_epoch: epochs.epoch,
@@ -129,18 +125,12 @@ impl World {
         let (time, v) = (Int64Array::from(times), Int64Array::from(seconds.to_vec()));
         let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(time), Arc::new(v)]).unwrap();
         let encoded = encode_file(table, &[batch], &facts).unwrap();
-        let file = DataFile {
-            id: SystemIds.file_id(self.clock.now()),
-            level: Level::new(level).unwrap(),
-            layer: self.layers.first().name.clone(),
-            bucket,
-            rows: encoded.rows,
-            bytes: encoded.bytes.len() as u64,
-            time: encoded.time,
-            sequence,
-            checksum: encoded.checksum,
-            tail_bytes: encoded.tail_bytes,
-        };
+        let file = encoded.data_file(
+            SystemIds.file_id(self.clock.now()),
+            Level::new(level).unwrap(),
+            &self.layers.first().name,
+            &facts,
+        );
         let path = FilePath::of(table, &file).object_path();
         self.layers.first().store.put(&path, encoded.bytes.into()).await.unwrap();
         self.rows.insert(file.id, seconds.to_vec());

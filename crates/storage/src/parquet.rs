@@ -7,6 +7,7 @@
 
 mod chunk;
 mod column;
+mod encoded_file;
 mod encoder;
 mod encoders;
 mod encoding;
@@ -16,7 +17,8 @@ mod schema;
 mod statistics;
 mod stored_rows;
 
-pub use encoder::{EncodedFile, FileEncoder, FileWriter, FinishedFile, ROW_GROUP_ROWS_MAX, encode_file};
+pub use encoded_file::{EncodedFile, FinishedFile};
+pub use encoder::{FileEncoder, FileWriter, ROW_GROUP_ROWS_MAX, encode_file};
 pub use encoders::FileEncoders;
 pub use facts::{FileFacts, MergeSource, Origin, StoredFacts};
 pub use reader::{read_facts, read_tail_facts, verify_chunks};

@@ -11,8 +11,8 @@ use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, CommitOutcome, Definition, Limits, MemoryCatalog};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, Clock, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DataFile,
-    DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SequenceRange, SystemIds, TableDef,
-    TableKey, TableName, TimeRange, Timestamp, WriterId,
+    DatabaseName, FileId, Ids, LayerName, Level, ManualClock, NewColumn, NewFile, SystemIds, TableDef, TableKey,
+    TableName, TimeRange, Timestamp, WriterId,
 };
 use gigapi_storage::{FileFacts, FilePath, Origin, encode_file};
 use object_store::memory::InMemory;
@@ -171,18 +171,9 @@ impl World {
             origin: Origin::Flush { writer: self.writer, writer_epoch: self.epoch, lo, hi, part: 0, parts: 1 },
         };
         let encoded = encode_file(table, &[batch(table, &rows)], &facts).unwrap();
-        let file = DataFile {
-            id: FileId::from_uuid(self.ids.timed(self.clock.now())),
-            level: Level::FLUSHED,
-            layer: LayerName::new("default").unwrap(),
-            bucket,
-            rows: encoded.rows,
-            bytes: encoded.bytes.len() as u64,
-            time: encoded.time,
-            sequence: SequenceRange { lo: 0, hi: 0 },
-            checksum: encoded.checksum,
-            tail_bytes: encoded.tail_bytes,
-        };
+        let id = FileId::from_uuid(self.ids.timed(self.clock.now()));
+        let layer = LayerName::new("default").unwrap();
+        let file = encoded.data_file(id, Level::FLUSHED, &layer, &facts);
         self.store.put(&object_path(table, &file), encoded.bytes.clone().into()).await.unwrap();
         let change = Change {
             added: vec![NewFile { file: file.clone(), statistics: encoded.statistics.to_bytes() }],

@@ -24,7 +24,7 @@ use super::chunk::{Output, PAGE_ROWS_MAX, Sink};
 use super::column::Workspace;
 use super::schema::{Plan, PlannedColumn};
 use super::statistics::{Scalar, Summary};
-use crate::parquet::{FileFacts, FileStatistics};
+use crate::parquet::{EncodedFile, FileFacts, FileStatistics, FinishedFile};
 use crate::{Error, Result, checksum};
 
 /// A row group holds at most this many rows.
@@ -38,38 +38,6 @@ const CREATED_BY: &str = concat!("gigapi version ", env!("CARGO_PKG_VERSION"));
 const MAGIC: &[u8; 4] = b"PAR1";
 
 static WORKSPACES: Mutex<Vec<Workspace>> = Mutex::new(Vec::new());
-
-/// One finished object.
-#[derive(Debug, Clone)]
-pub struct EncodedFile {
-    /// The object.
-    pub bytes: Bytes,
-    /// Number of rows.
-    pub rows: u64,
-    /// Exact range of the rows' times.
-    pub time: TimeRange,
-    /// XXH3-64 of the object.
-    pub checksum: u64,
-    /// Bytes at the end that hold page indexes and footer.
-    pub tail_bytes: u32,
-    /// Statistics for the catalog.
-    pub statistics: FileStatistics,
-}
-
-/// A finished object whose first bytes were taken before.
-#[derive(Debug, Clone)]
-pub struct FinishedFile {
-    /// The bytes after those that were taken.
-    pub rest: Bytes,
-    /// Number of rows.
-    pub rows: u64,
-    /// Exact range of the rows' times.
-    pub time: TimeRange,
-    /// Bytes at the end that hold page indexes and footer.
-    pub tail_bytes: u32,
-    /// Statistics for the catalog.
-    pub statistics: FileStatistics,
-}
 
 /// Encodes files of one definition and one set of columns.
 #[derive(Debug)]

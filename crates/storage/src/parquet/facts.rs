@@ -51,6 +51,16 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// The sequences as the catalog's record has them: a flush leaves them at zero, its commit fills them in.
+    pub fn sequence(&self) -> SequenceRange {
+        match self {
+            Self::Flush { .. } => SequenceRange { lo: 0, hi: 0 },
+            Self::Merge { sequence, .. } => *sequence,
+        }
+    }
+}
+
 /// A file that a merge read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeSource {

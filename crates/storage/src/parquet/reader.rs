@@ -5,13 +5,13 @@
 //! read footers and pages through their engine.
 
 use bytes::Bytes;
-use gigapi_model::{DataFile, LayerName, SequenceRange};
+use gigapi_model::{DataFile, LayerName};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
-use super::{FileFacts, FileStatistics, Origin, StoredFacts};
+use super::{FileFacts, FileStatistics, StoredFacts};
 use crate::{Error, FilePath, Result, checksum, verify_object};
 
 /// Re-makes the catalog's record of an object from the object alone.
@@ -40,10 +40,6 @@ pub async fn read_facts(
         let what = format!("the footer of {path}");
         return Err(Error::Corrupt { what, reason: format!("it names bucket {}", facts.facts.bucket) });
     }
-    let sequence = match facts.facts.origin {
-        Origin::Flush { .. } => SequenceRange { lo: 0, hi: 0 },
-        Origin::Merge { sequence, .. } => sequence,
-    };
     let file = DataFile {
         id: place.id,
         level: place.level,
@@ -52,7 +48,7 @@ pub async fn read_facts(
         rows: facts.rows,
         bytes,
         time: facts.time,
-        sequence,
+        sequence: facts.facts.origin.sequence(),
         checksum,
         tail_bytes,
     };

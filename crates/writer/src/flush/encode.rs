@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gigapi_model::{
-    Actor, Change, Commit, CommitId, DataFile, Ids, LayerName, Level, NewFile, SequenceRange, TableDef, TableKey,
-    Timestamp, WriterId,
+    Actor, Change, Commit, CommitId, Ids, LayerName, Level, NewFile, TableDef, TableKey, Timestamp, WriterId,
 };
 use gigapi_rows::{Gather, GatherOptions, Part};
 use gigapi_storage::{FileEncoders, FileFacts, FilePath, Origin};
@@ -83,18 +82,7 @@ impl Encoder {
             let encode = || encoder.and_then(|encoder| encoder.encode(&[batch], &facts));
             let encoded = self.cpu.of(Work::Encode, encode);
             let encoded = encoded.map_err(|source| EncodeError::Encode { table: name(), source: Box::new(source) })?;
-            let file = DataFile {
-                id: self.ids.file_id(self.now),
-                level: Level::FLUSHED,
-                layer: self.layer.clone(),
-                bucket,
-                rows: encoded.rows,
-                bytes: encoded.bytes.len() as u64,
-                time: encoded.time,
-                sequence: SequenceRange { lo: 0, hi: 0 },
-                checksum: encoded.checksum,
-                tail_bytes: encoded.tail_bytes,
-            };
+            let file = encoded.data_file(self.ids.file_id(self.now), Level::FLUSHED, &self.layer, &facts);
             rows += file.rows;
             bytes += file.bytes;
             objects.push((FilePath::of(&table, &file).object_path(), encoded.bytes));

@@ -5,7 +5,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use gigapi_catalog::{CommitOutcome, Definition, Limits, MemoryCatalog};
 use gigapi_model::{
     Actor, Bucket, BucketSpan, Change, ColumnName, ColumnRole, ColumnType, Commit, CommitId, DatabaseName, Level,
-    ManualClock, NewColumn, NewFile, SequenceRange, SystemIds, TableKey, TableName, Timestamp, WriterId,
+    ManualClock, NewColumn, NewFile, SystemIds, TableKey, TableName, Timestamp, WriterId,
 };
 use gigapi_storage::faulty::{Faults, FaultyStore};
 use gigapi_storage::{FileFacts, FilePath, Layer, LayerSettings, Origin, Source, StoredRows, encode_file};
@@ -109,18 +109,7 @@ impl World {
         let created_at = self.catalog.now().await.expect("a clock");
         let facts = FileFacts { catalog: epochs.catalog, catalog_epoch: epochs.epoch, bucket, created_at, origin };
         let encoded = encode_file(&self.table, &[batch], &facts).expect("rows in order");
-        let file = DataFile {
-            id: SystemIds.file_id(created_at),
-            level: Level::FLUSHED,
-            layer: self.layers.first().name.clone(),
-            bucket,
-            rows: encoded.rows,
-            bytes: encoded.bytes.len() as u64,
-            time: encoded.time,
-            sequence: SequenceRange { lo: 0, hi: 0 },
-            checksum: encoded.checksum,
-            tail_bytes: encoded.tail_bytes,
-        };
+        let file = encoded.data_file(SystemIds.file_id(created_at), Level::FLUSHED, &self.layers.first().name, &facts);
         let path = FilePath::of(&self.table, &file).object_path();
         self.layers.first().upload(&path, encoded.bytes).await.expect("an upload");
         let added = vec![NewFile { file: file.clone(), statistics: encoded.statistics.to_bytes() }];

@@ -9,9 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use arrow::array::RecordBatch;
 use gigapi_catalog::{Catalog, CommitOutcome, Definition, EmbeddedCatalog, Epochs, Limits};
 use gigapi_model::{
-    Actor, Bucket, BucketSpan, Change, Clock, Commit, CommitId, DataFile, DatabaseName, Ids, LayerName, Level,
-    ManualClock, NewColumn, NewFile, SequenceRange, SystemClock, SystemIds, TableDef, TableKey, TableName, TimeRange,
-    Timestamp, WriterId,
+    Actor, Bucket, BucketSpan, Change, Clock, Commit, CommitId, DatabaseName, Ids, LayerName, Level, ManualClock,
+    NewColumn, NewFile, SystemClock, SystemIds, TableDef, TableKey, TableName, TimeRange, Timestamp, WriterId,
 };
 use gigapi_storage::{FileFacts, FilePath, LayerSettings, Layers, encode_file};
 use integration_tests::binary_named;
@@ -78,18 +77,7 @@ impl Installation {
             origin: flush_of(self.writer, self.epoch, self.number),
         };
         let encoded = encode_file(&self.table, &[rows], &facts)?;
-        let file = DataFile {
-            id: SystemIds.file_id(now),
-            level: Level::FLUSHED,
-            layer: self.layer.clone(),
-            bucket,
-            rows: encoded.rows,
-            bytes: encoded.bytes.len() as u64,
-            time: encoded.time,
-            sequence: SequenceRange { lo: 0, hi: 0 },
-            checksum: encoded.checksum,
-            tail_bytes: encoded.tail_bytes,
-        };
+        let file = encoded.data_file(SystemIds.file_id(now), Level::FLUSHED, &self.layer, &facts);
         self.bytes += file.bytes;
         let place = self.root.join(FilePath::of(&self.table, &file).object_path().as_ref());
         std::fs::create_dir_all(place.parent().context("a file has a folder")?)?;
