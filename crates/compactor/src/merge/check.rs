@@ -134,7 +134,7 @@ fn contains<'a>(
     }
     match (least, greatest, &output.min, &output.max) {
         (Some(least), Some(greatest), Some(min), Some(max)) if exact => {
-            order(least, min) == Ordering::Equal && order(greatest, max) == Ordering::Equal
+            least.order(min) == Ordering::Equal && greatest.order(max) == Ordering::Equal
         }
         (Some(least), Some(greatest), Some(min), Some(max)) => !less(min, least) && !less(greatest, max),
         (Some(_), ..) => !exact,
@@ -143,17 +143,5 @@ fn contains<'a>(
 }
 
 fn less(a: &Scalar, b: &Scalar) -> bool {
-    order(a, b) == Ordering::Less
-}
-
-fn order(a: &Scalar, b: &Scalar) -> Ordering {
-    match (a, b) {
-        (Scalar::Integer(a), Scalar::Integer(b)) => a.cmp(b),
-        (Scalar::Unsigned(a), Scalar::Unsigned(b)) => a.cmp(b),
-        (Scalar::Float(a), Scalar::Float(b)) => a.total_cmp(b),
-        (Scalar::Boolean(a), Scalar::Boolean(b)) => a.cmp(b),
-        (Scalar::String(a), Scalar::String(b)) => a.cmp(b),
-        // Statistics of one column have one type; others were refused when they were decoded.
-        _ => Ordering::Equal,
-    }
+    a.order(b) == Ordering::Less
 }

@@ -4,6 +4,8 @@
 //! value says whether it is exact. They are opaque bytes to the catalog: this file alone knows the encoding, which
 //! starts with a version. Values are bounds under the total order of floats; a column that holds a NaN has none.
 
+use std::cmp::Ordering;
+
 use gigapi_model::FieldId;
 
 use crate::Result;
@@ -29,6 +31,20 @@ pub enum Scalar {
     Boolean(bool),
     /// String columns and tags; at most [`STATISTICS_STRING_BYTES_MAX`] bytes.
     String(String),
+}
+
+impl Scalar {
+    /// The order that bounds follow. Values of one column have one type; of different types neither is less.
+    pub fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a.cmp(b),
+            (Self::Unsigned(a), Self::Unsigned(b)) => a.cmp(b),
+            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
+            (Self::Boolean(a), Self::Boolean(b)) => a.cmp(b),
+            (Self::String(a), Self::String(b)) => a.cmp(b),
+            _ => Ordering::Equal,
+        }
+    }
 }
 
 /// Statistics of one column of one file.

@@ -95,10 +95,10 @@ impl Summary {
         match (&mut self.bounds, &other.bounds) {
             _ if self.unordered => self.bounds = None,
             (Some((min, max)), Some((other_min, other_max))) => {
-                if compare(other_min, min) == Ordering::Less {
+                if other_min.order(min) == Ordering::Less {
                     *min = other_min.clone();
                 }
-                if compare(other_max, max) == Ordering::Greater {
+                if other_max.order(max) == Ordering::Greater {
                     *max = other_max.clone();
                 }
             }
@@ -125,18 +125,6 @@ fn sum_of(values: &[i64]) -> i128 {
         (i128::from(high) << 32) + i128::from(low)
     });
     parts.sum()
-}
-
-/// Values of one column have one type; of different types neither is less.
-fn compare(a: &Scalar, b: &Scalar) -> Ordering {
-    match (a, b) {
-        (Scalar::Integer(a), Scalar::Integer(b)) => a.cmp(b),
-        (Scalar::Unsigned(a), Scalar::Unsigned(b)) => a.cmp(b),
-        (Scalar::Float(a), Scalar::Float(b)) => a.total_cmp(b),
-        (Scalar::Boolean(a), Scalar::Boolean(b)) => a.cmp(b),
-        (Scalar::String(a), Scalar::String(b)) => a.cmp(b),
-        _ => Ordering::Equal,
-    }
 }
 
 /// A lower bound short enough to keep, and whether it is a value.
