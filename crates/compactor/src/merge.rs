@@ -71,13 +71,13 @@ impl Work<'_> {
         let Self { table, inputs, facts, encoders, column_bytes_max, between } = self;
         let columns = present_columns(table, &inputs);
         let rows_before: u64 = inputs.iter().map(|input| input.rows()).sum();
-        let window_rows = window_rows(&inputs, column_bytes_max);
+        let (window_rows, taken_rows) = window_rows(&inputs, column_bytes_max);
         let encoder = encoders.get(table, &output_schema(&columns))?;
         let mut writer = encoder.start();
         let inputs = inputs.into_iter().map(|input| MergeInput::new(input, table)).collect();
         let mut merge = Merge::new(table, inputs);
         let mut overwritten = 0;
-        while let Some(window) = merge.next_window(window_rows)? {
+        while let Some(window) = merge.next_window(window_rows, taken_rows)? {
             overwritten += window.overwritten_rows() as u64;
             let mut tag = 0;
             writer.push_group(window.rows(), |column| values(&mut merge, &window, column, table, &mut tag))?;
@@ -134,13 +134,14 @@ fn output_schema(columns: &[&Column]) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-/// Rows of a row group, so that the longest column of it stays small, and the group with what may come on top of it
-/// does not exceed the format's.
-fn window_rows(inputs: &[Arc<StoredRows>], column_bytes_max: u64) -> usize {
+/// Rows of a row group, so that it does not exceed the format's with what may come on top of it; and rows of inputs that
+/// are taken for it, so that the longest column of them stays small, also where they overwrite each other.
+fn window_rows(inputs: &[Arc<StoredRows>], column_bytes_max: u64) -> (usize, usize) {
     let widest = inputs.iter().map(|input| input.widest_value_bytes()).max().unwrap_or(8).max(8);
-    let rows = (column_bytes_max / widest).max(WINDOW_ROWS_MIN);
+    let taken = (column_bytes_max / widest).max(WINDOW_ROWS_MIN);
+    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
     let surplus = inputs.len() * KEY_BATCH_ROWS;
-    usize::try_from(rows).unwrap_or(usize::MAX).min(ROW_GROUP_ROWS_MAX.saturating_sub(surplus)).max(1)
+    (taken.min(ROW_GROUP_ROWS_MAX.saturating_sub(surplus)).max(1), taken)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use gigapi_model::{Bucket, DataFile, FileId, LayerName, Level, Timestamp};
 
+pub(crate) use group::first_inputs;
 pub use moves::{Expiry, LayerRule, Move, Moves, moves};
 
 /// A merge takes no more files than this.

@@ -80,9 +80,11 @@ impl<I: SortedInput> Merge<I> {
         Self { inputs, cursors, keyed: table.key == TableKey::Tags, tags, started: false }
     }
 
-    /// The order of the next rows: at least `rows` of them and at most a batch of keys of every input more, or all that
-    /// are left; `None` if none are.
-    pub fn next_window(&mut self, rows: usize) -> Result<Option<Window>, I::Error> {
+    /// The order of the next rows: at least `rows` of them, or as many as `taken` rows of inputs come to, or all that are
+    /// left; at most a batch of keys of every input more. `None` if no rows are left.
+    ///
+    /// Where rows overwrite each other, many are taken for few: `taken` bounds what a column of the window costs.
+    pub fn next_window(&mut self, rows: usize, taken: usize) -> Result<Option<Window>, I::Error> {
         if !self.started {
             for (cursor, input) in self.cursors.iter_mut().zip(&mut self.inputs) {
                 cursor.fill(input, self.keyed)?;
@@ -94,7 +96,7 @@ impl<I: SortedInput> Merge<I> {
             cursor.forget_entries();
         }
         let mut group = order::Group::default();
-        while window.rows() < rows && group.find(&self.cursors) {
+        while window.rows() < rows && window.rows() + window.overwritten_rows() < taken && group.find(&self.cursors) {
             let end = group.emit(&mut self.cursors, &mut window, self.keyed);
             for &(index, position) in end {
                 let (cursor, input) = (&mut self.cursors[index], &mut self.inputs[index]);

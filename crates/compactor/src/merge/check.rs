@@ -46,7 +46,7 @@ pub fn check_output(
     let mut merge = Merge::new(table, vec![MergeInput::new(output, table)]);
     let mut rows = 0;
     let mut time: Option<TimeRange> = None;
-    while let Some(window) = merge.next_window(KEY_BATCH_ROWS)? {
+    while let Some(window) = merge.next_window(KEY_BATCH_ROWS, KEY_BATCH_ROWS)? {
         rows += window.rows() as u64;
         let found = Window::time_range(&window);
         between()?;

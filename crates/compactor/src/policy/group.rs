@@ -89,6 +89,17 @@ pub(super) fn hull(files: &[Arc<DataFile>]) -> Option<(TimeRange, SequenceRange)
     })
 }
 
+/// How many of the first inputs of a plan make a merge of their own: `wanted`, or as near to it as can be.
+///
+/// Inputs of several buckets may follow each other in sequence otherwise than in time, so that one that is left out
+/// would lie between those that are taken.
+pub(crate) fn first_inputs(inputs: &[Arc<DataFile>], wanted: usize) -> usize {
+    let stands_alone = |count: &usize| !is_divided(&inputs[..*count], inputs[*count..].iter());
+    let wanted = wanted.clamp(2.min(inputs.len()), inputs.len());
+    let fewer = (2..=wanted).rev().find(stands_alone);
+    fewer.or_else(|| (wanted..=inputs.len()).find(stands_alone)).unwrap_or(inputs.len())
+}
+
 /// Whether one of `others`, none of which is an input, lies between the inputs.
 pub(super) fn is_divided<'a>(inputs: &[Arc<DataFile>], mut others: impl Iterator<Item = &'a Arc<DataFile>>) -> bool {
     let Some((time, sequence)) = hull(inputs) else { return false };

@@ -176,7 +176,12 @@ fn check(
             let length = range.max.nanos() - range.min.nanos();
             assert!(ttl_min.is_none_or(|ttl| length as u128 * 10 <= ttl.as_nanos()), "a tenth of the ttl");
         }
-        let others = files.iter().filter(|file| merge.inputs.iter().all(|input| input.id != file.id));
-        assert!(!group::is_divided(&merge.inputs, others), "all or none of what lies between");
+        for wanted in 0..=merge.inputs.len() {
+            let kept = first_inputs(&merge.inputs, wanted);
+            assert!(kept >= 2, "one file is no merge");
+            let kept = &merge.inputs[..kept];
+            let others = files.iter().filter(|file| kept.iter().all(|input| input.id != file.id));
+            assert!(!group::is_divided(kept, others), "all or none of what lies between, also where some are left out");
+        }
     }
 }

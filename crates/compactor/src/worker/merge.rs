@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{Done, LONG_BYTES, Worker};
 use crate::lease::Lease;
 use crate::merge::{COLUMN_BYTES_MAX, Expected, Merged, Work, check_output, check_statistics};
-use crate::policy::MergePlan;
+use crate::policy::{MergePlan, first_inputs};
 use crate::progress::{LONG, Progress};
 use crate::threads::{Length, Turn};
 use crate::throttle::Throttle;
@@ -238,14 +238,14 @@ impl Run {
         opened.collect()
     }
 
-    /// Keeps the oldest inputs, as many as memory has room for the dictionaries of; two at least.
+    /// Keeps the oldest inputs, as many as memory has room for the dictionaries of and as make a merge; two at least.
     fn leave_out(&mut self, inputs: &mut Vec<Arc<StoredRows>>) {
         let mut bytes = 0;
         let fits = inputs.iter().take_while(|input| {
             bytes += input.key_bytes();
             bytes <= self.dictionary_bytes_max
         });
-        let kept = fits.count().max(2);
+        let kept = first_inputs(&self.files, fits.count());
         if kept < inputs.len() {
             inputs.truncate(kept);
             self.files.truncate(kept);

@@ -88,14 +88,14 @@ fn table(key: TableKey) -> TableDef {
     empty.with_columns(&columns, 100).expect("columns of a new table")
 }
 
-/// What is merged, read back as rows; `window` rows at a time.
+/// What is merged, read back as rows; `window` rows at a time, of at most as many rows of inputs and a few more.
 fn merged(key: TableKey, inputs: Vec<Rows>, window: usize) -> Result<Vec<Row>, MergeError> {
     let table = table(key);
     let column = |name: &str| table.column(name).expect("a column of the table").clone();
     let mut merge = Merge::new(&table, inputs);
     let mut all = Vec::new();
     let mut expected_starts: Option<Vec<u64>> = None;
-    while let Some(found) = merge.next_window(window)? {
+    while let Some(found) = merge.next_window(window, window * 2)? {
         if let Some(starts) = &expected_starts {
             assert_eq!(*starts, found.ranges().iter().map(|range| range.start).collect::<Vec<_>>());
         }
@@ -147,6 +147,23 @@ fn an_input_out_of_order_is_refused_and_named() {
     assert!(matches!(merged(TableKey::Tags, twice, 9), Err(MergeError::Order { input: 0, row: 1 })));
     let across = vec![input(vec![row("x", 1, 1.0), row("y", 1, 2.0), row("y", 2, 2.0), row("x", 9, 1.0)])];
     assert!(matches!(merged(TableKey::None, across, 9), Err(MergeError::Order { input: 0, row: 3 })));
+}
+
+#[test]
+fn rows_that_overwrite_each_other_do_not_make_a_window_long() {
+    let table = table(TableKey::Tags);
+    let of_input = |index: u32| input((0..600).map(|time| row("x", time, f64::from(index))).collect());
+    let mut merge = Merge::new(&table, (0..20).map(of_input).collect());
+    let mut rows = 0;
+    while let Some(window) = merge.next_window(500, 1000).expect("inputs in order") {
+        rows += window.rows();
+        let taken: u64 = window.ranges().iter().map(|range| range.end - range.start).sum();
+        assert_eq!(taken, (window.rows() + window.overwritten_rows()) as u64);
+        assert!(taken <= 1000 + 20 * 3, "{taken} rows are taken at once");
+        let float = merge.column(&window, table.column("float").expect("a field")).expect("floats");
+        assert!(float.as_primitive::<Float64Type>().values().iter().all(|value| *value == 19.0), "the last write");
+    }
+    assert_eq!(rows, 600);
 }
 
 fn some_row() -> impl Strategy<Value = Row> {

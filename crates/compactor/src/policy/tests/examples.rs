@@ -173,3 +173,20 @@ fn files_move_and_end_by_the_age_of_their_data() {
     let held = world.files.iter().map(|file| file.id).collect();
     assert_eq!(moves(&world.files, &held, &rules(month), None, at(world.now)), Moves::default());
 }
+
+#[test]
+fn inputs_that_are_left_out_do_not_lie_between_the_rest() {
+    let file = |number: u128, hour: i64, (lo, hi): (u64, u64)| {
+        let (min, mut world) = (START + hour * HOUR, World::new());
+        world.flush(min, min + SECOND, BucketSpan::Hour, 1000);
+        let sequence = SequenceRange { lo, hi };
+        Arc::new(DataFile { id: minted(START, number), sequence, ..DataFile::clone(&world.files[0]) })
+    };
+    let inputs = [file(1, 0, (1, 10)), file(2, 2, (5, 20)), file(3, 1, (3, 30)), file(4, 3, (40, 40))];
+    // The third lies between the first two in time and in sequence: no two of them merge without it.
+    assert_eq!(first_inputs(&inputs, 1), 3);
+    assert_eq!(first_inputs(&inputs, 2), 3);
+    assert_eq!(first_inputs(&inputs, 3), 3);
+    assert_eq!(first_inputs(&inputs, 4), 4);
+    assert_eq!(first_inputs(&inputs[2..], 1), 2);
+}
