@@ -1,20 +1,25 @@
 //! Small outputs of merges on their way to a folder of this machine: those that wait share their disk syncs.
 //!
 //! A thousand small tables are merged as often as large ones. One file costs a sync of itself and one of its folder;
-//! many together cost two syncs of the file system. Whoever comes while others are being written waits for them and
-//! goes with the next round, so nothing is held up when it is alone.
+//! many together cost two syncs of the file system. A file waits a moment for those that are being made, and whoever
+//! comes while others are being written goes with the next round. Nothing is held up when it is alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gigapi_storage::{Layer, Result};
 use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 /// Files of one round.
 const ROUND_MAX: usize = 256;
+
+/// A file waits no longer than this for others: nobody waits for a merge, but it holds a place among those under way.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 struct Waiting {
     layer: Arc<Layer>,
@@ -27,8 +32,28 @@ struct Waiting {
 #[derive(Clone, Default)]
 pub(crate) struct SmallFiles {
     waiting: Arc<Mutex<Vec<Waiting>>>,
+    coming: Arc<Coming>,
     /// Held by whoever writes a round.
     writing: Arc<AsyncMutex<()>>,
+}
+
+/// Files that are being made.
+#[derive(Debug, Default)]
+struct Coming {
+    count: AtomicUsize,
+    /// Told when one of them waits, or will not come.
+    fewer: Notify,
+}
+
+/// A file that will come, unless this is dropped.
+#[derive(Debug)]
+pub(crate) struct Expected(Arc<Coming>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.fewer.notify_waiters();
+    }
 }
 
 impl std::fmt::Debug for SmallFiles {
@@ -38,20 +63,39 @@ impl std::fmt::Debug for SmallFiles {
 }
 
 impl SmallFiles {
+    /// Says that a small file will come soon; others that are done wait for it a moment.
+    pub(crate) fn expect(&self) -> Expected {
+        self.coming.count.fetch_add(1, Ordering::AcqRel);
+        Expected(Arc::clone(&self.coming))
+    }
+
     /// Stores the file durably under a name that no other file ever has.
-    pub(crate) async fn put(&self, layer: &Arc<Layer>, path: &Path, bytes: Bytes) -> Result<()> {
-        if layer.local.is_none() {
+    pub(crate) async fn put(
+        &self,
+        expected: Option<Expected>,
+        layer: &Arc<Layer>,
+        path: &Path,
+        bytes: Bytes,
+    ) -> Result<()> {
+        let Some(local) = &layer.local else {
             return layer.upload(path, bytes).await.map(drop);
-        }
+        };
         let (done, mut answer) = oneshot::channel();
         self.waiting.lock().push(Waiting { layer: Arc::clone(layer), path: path.clone(), bytes: bytes.clone(), done });
+        drop(expected);
+        let turn = async {
+            self.all_wait().await;
+            self.writing.lock().await
+        };
         let _only = tokio::select! {
             biased;
-            // Somebody else has written it with theirs.
-            Ok(()) = &mut answer => return Ok(()),
-            only = self.writing.lock() => only,
+            answer = &mut answer => match answer {
+                // Somebody else has written it with theirs.
+                Ok(()) => return Ok(()),
+                Err(_) => return local.put_files(vec![(path.clone(), bytes)]).await,
+            },
+            only = turn => only,
         };
-        let Some(local) = &layer.local else { return Ok(()) };
         loop {
             match answer.try_recv() {
                 Ok(()) => return Ok(()),
@@ -67,6 +111,22 @@ impl SmallFiles {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits until no file is on its way that could go along, for as long as patience lasts.
+    async fn all_wait(&self) {
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        loop {
+            let fewer = self.coming.fewer.notified();
+            if self.coming.count.load(Ordering::Acquire) == 0 || self.waiting.lock().len() >= ROUND_MAX {
+                return;
+            }
+            tokio::select! {
+                () = fewer => {}
+                () = &mut patience => return,
             }
         }
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gigapi_model::{Clock, Ids};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use crate::{Error, Result};
@@ -94,6 +95,8 @@ fn connect(path: &PathBuf) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags).map_err(|error| explain(error.into(), path))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // Plans do not depend on the values that are bound: otherwise statements are compiled again each time they are used.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

@@ -113,6 +113,25 @@ async fn a_damaged_record_is_reported_as_damage() {
     assert!(matches!(refused, Error::Corrupt { .. }), "{refused:?}");
 }
 
+#[tokio::test]
+async fn statements_are_compiled_once() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
+    let rig = open(folder.path(), &clock);
+    let compiled_again = |connection: &rusqlite::Connection| {
+        let sql = "SELECT version FROM tables LEFT JOIN versions ON table_key = key WHERE id = ?1";
+        let uses = (0..5_u8).map(|number| {
+            let mut statement = connection.prepare_cached(sql).unwrap();
+            assert!(!statement.exists([[number; 16]]).unwrap());
+            statement.get_status(rusqlite::StatementStatus::RePrepare)
+        });
+        uses.last().unwrap()
+    };
+    assert_eq!(compiled_again(&super::schema::open_again(folder.path()).unwrap()), 0);
+    let plain = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
+    assert!(compiled_again(&plain) > 0, "the setting is not needed any more");
+    drop(rig);
+}
+
 fn refused(folder: &Path) -> Error {
     let clock = Arc::new(ManualClock::new(START));
     EmbeddedCatalog::open(folder, clock, Arc::new(SystemIds), limits()).unwrap_err()

@@ -17,7 +17,7 @@ async fn files_that_come_together_share_their_syncs_and_all_are_there() {
         let (small, layer) = (small.clone(), Arc::clone(&layer));
         puts.spawn(async move {
             let path = Path::from(format!("db/t{}/file{number}", number % 10));
-            small.put(&layer, &path, number.to_string().into()).await.expect("room on the disk");
+            small.put(None, &layer, &path, number.to_string().into()).await.expect("room on the disk");
             // Whoever has an answer can read it.
             let stored = layer.store.get(&path).await.expect("stored").bytes().await.expect("its bytes");
             assert_eq!(stored, number.to_string());
@@ -41,10 +41,48 @@ async fn a_file_that_cannot_be_written_fails_alone() {
     let small = SmallFiles::default();
     let (good, bad) = (Path::from("db/good"), Path::from("taken/bad"));
     let (one, other) = tokio::join!(
-        small.put(&layer, &bad, Bytes::from_static(b"bad")),
-        small.put(&layer, &good, Bytes::from_static(b"good"))
+        small.put(None, &layer, &bad, Bytes::from_static(b"bad")),
+        small.put(None, &layer, &good, Bytes::from_static(b"good"))
     );
     assert!(one.is_err());
     other.expect("nothing is in its way");
     assert_eq!(layer.store.get(&good).await.expect("stored").bytes().await.expect("bytes"), "good");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_waits_for_those_that_are_being_made_and_not_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = LayerName::new("hot").expect("a plain name");
+    let layer = Layer::open(&LayerSettings::folder(name, folder.path()), &SystemIds).expect("a folder");
+    let layer = Arc::new(layer);
+    let small = SmallFiles::default();
+    let syncs = || layer.local.as_ref().expect("a folder").syncs().count();
+    let put = |number: u32, expected: Expected| {
+        let (small, layer) = (small.clone(), Arc::clone(&layer));
+        tokio::spawn(async move {
+            let path = Path::from(format!("db/t{number}/file"));
+            small.put(Some(expected), &layer, &path, number.to_string().into()).await.expect("room on the disk");
+        })
+    };
+    // Each comes well within the patience of the one before.
+    let mut expected: Vec<Expected> = (0..20).map(|_| small.expect()).collect();
+    let before = syncs();
+    let mut puts = Vec::new();
+    while let Some(next) = expected.pop() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        puts.push(put(puts.len() as u32, next));
+    }
+    for put in puts {
+        put.await.expect("no put panics");
+    }
+    assert_eq!(syncs() - before, 2, "all in one round");
+    // One that never comes holds nobody up for long; one that is given up holds nobody up.
+    let (never, started) = (small.expect(), tokio::time::Instant::now());
+    put(100, small.expect()).await.expect("no put panics");
+    assert_eq!(started.elapsed().as_millis(), PATIENCE.as_millis());
+    let (waits, started) = (put(101, small.expect()), tokio::time::Instant::now());
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    drop(never);
+    waits.await.expect("no put panics");
+    assert_eq!(started.elapsed().as_millis(), 5);
 }

@@ -13,7 +13,7 @@ use gigapi_storage::{
 };
 use tokio::time::Instant;
 
-use super::{Done, LONG_BYTES, Worker};
+use super::{Done, LONG_BYTES, SMALL_BYTES_MAX, Worker};
 use crate::lease::Lease;
 use crate::merge::{COLUMN_BYTES_MAX, Expected, Merged, Work, check_output, check_statistics};
 use crate::policy::{MergePlan, first_inputs};
@@ -108,6 +108,7 @@ impl Worker {
         lease: &Lease,
     ) -> Result<Done> {
         let started = Instant::now();
+        let expected = (plan.bytes() <= SMALL_BYTES_MAX).then(|| self.small.expect());
         let layer = Arc::clone(self.layer(&plan.layer)?);
         let sources = lease.while_held(self.fetch(table, &plan.inputs)).await?;
         crash_point("merge:after-read");
@@ -150,7 +151,7 @@ impl Worker {
         };
         let path = FilePath::of(table, &file).object_path();
         match staged.into_small() {
-            Ok((layer, bytes)) => self.small.put(&layer, &path, bytes).await?,
+            Ok((layer, bytes)) => self.small.put(expected, &layer, &path, bytes).await?,
             Err(large) => large.publish(&path).await?,
         }
         crash_point("merge:before-commit");
