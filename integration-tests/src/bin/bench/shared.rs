@@ -79,17 +79,18 @@ pub(crate) async fn ingest(alone: Option<f64>) -> Result<()> {
         .await?;
     let gigabytes = ingested.bytes as f64 / 1e9;
     println!("  {:>12.1} requests to S3 per GB of line protocol", (requests(&server).await? - before) / gigabytes);
+    // A process that does nothing but answer: the other one merges.
+    let querier = member(folder.path(), "querier", &redis, &objects).set("GIGAPI_MODE", "readonly").start().await?;
     for (name, sql) in [
         ("count(*), from statistics", "SELECT count(*) FROM cpu"),
         ("one host, cold cache", "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_7'"),
         ("the same again, warm", "SELECT max(usage_user) FROM cpu WHERE hostname = 'host_7'"),
         ("group by host, one column", "SELECT hostname, avg(usage_user) FROM cpu GROUP BY hostname"),
     ] {
-        let before = requests(&server).await?;
-        client.rows("bench", sql).await?;
-        println!("  {:>12.0} requests to S3 for {name}", requests(&server).await? - before);
+        let before = requests(&querier).await?;
+        querier.client().rows("bench", sql).await?;
+        println!("  {:>12.0} requests to S3 for {name}", requests(&querier).await? - before);
     }
-    let querier = member(folder.path(), "querier", &redis, &objects).set("GIGAPI_MODE", "readonly").start().await?;
     visible::elsewhere(&server, &querier).await?;
     querier.stop().await?;
     server.stop().await?;

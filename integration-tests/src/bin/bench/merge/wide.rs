@@ -13,7 +13,7 @@ use gigapi_model::{
 use super::installation::{Installation, compacted};
 use crate::mib;
 
-const FILES: usize = 10;
+const FILES: usize = 11;
 const SERIES: usize = 500;
 const TAGS: usize = 10;
 const FLOATS: usize = 180;
