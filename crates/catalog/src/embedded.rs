@@ -27,6 +27,7 @@ use gigapi_model::{
     TimeRange, Timestamp, WriterId,
 };
 use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     Catalog, Claim, ClaimRequest, CommitOutcome, Definition, DirectReader, Epochs, Error, Freshness, Grave, Limits,
@@ -47,6 +48,8 @@ pub struct EmbeddedCatalog {
     limits: Arc<Limits>,
     queue: Queue,
     cache: Arc<Mutex<Cache>>,
+    /// Held by whoever reads on a blocking thread: a crowd of them would only keep a thread each for waiting.
+    turn: Arc<AsyncMutex<()>>,
 }
 
 impl EmbeddedCatalog {
@@ -59,7 +62,7 @@ impl EmbeddedCatalog {
         let writing = schema::open(folder, clock.as_ref(), ids.as_ref())?;
         let cache = Cache::new(schema::open_again(folder)?);
         let (queue, cache) = (Queue::start(writing)?, Arc::new(Mutex::new(cache)));
-        Ok(Self { clock, ids, limits: Arc::new(limits), queue, cache })
+        Ok(Self { clock, ids, limits: Arc::new(limits), queue, cache, turn: Arc::default() })
     }
 
     /// Answers from memory where that is current and holds what is asked for, else on a blocking thread.
@@ -80,8 +83,9 @@ impl EmbeddedCatalog {
 
     /// Runs `work` on a blocking thread, on memory that is current when it starts.
     async fn block<T: Send + 'static>(&self, work: impl FnOnce(&mut Cache) -> Result<T> + Send + 'static) -> Result<T> {
-        let cache = self.cache.clone();
+        let (cache, turn) = (self.cache.clone(), Arc::clone(&self.turn).lock_owned().await);
         let task = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut cache = cache.lock();
             cache.refresh()?;
             work(&mut cache)

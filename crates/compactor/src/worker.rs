@@ -28,8 +28,8 @@ use crate::{Error, Result};
 /// A merge of so few bytes spends its time waiting for disks and the catalog.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
 
-/// Files that all jobs fetch at once. On a disk each keeps a thread.
-pub(crate) const FETCHES_AT_ONCE: usize = 32;
+/// Jobs that fetch files at once: a thread each on a disk, some requests each elsewhere.
+pub(crate) const FETCHES_AT_ONCE: usize = 8;
 
 /// A job of more bytes takes long: others do not wait for it.
 const LONG_BYTES: u64 = 256 << 20;

@@ -22,6 +22,7 @@ mod settings;
 mod staged;
 mod upload;
 
+pub use fetch::NotFetched;
 pub use front::LayeredStore;
 pub use original::OriginalData;
 use original::original_data;

@@ -23,8 +23,8 @@ mod suite;
 pub use cache::{CacheCounts, CacheSettings, ReadCache};
 pub use error::{Error, Result};
 pub use layers::{
-    AwsEnvironment, HiddenText, Layer, LayerKind, LayerSettings, LayeredStore, Layers, OriginalData, RequestCounts,
-    S3Credentials, S3Location, S3Settings, S3Timing, Staged, Staging, Uploaded, UrlStyle,
+    AwsEnvironment, HiddenText, Layer, LayerKind, LayerSettings, LayeredStore, Layers, NotFetched, OriginalData,
+    RequestCounts, S3Credentials, S3Location, S3Settings, S3Timing, Staged, Staging, Uploaded, UrlStyle,
 };
 pub use local::{DurableLocalStore, ProcessFolder, SyncCounter};
 pub use parquet::{

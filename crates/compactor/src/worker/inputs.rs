@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use gigapi_model::{DataFile, ErrorKind, LayerName, TableDef};
-use gigapi_storage::{ExpectedObject, FilePath, Layer, Source};
+use gigapi_storage::{ExpectedObject, FilePath, Layer, NotFetched, Source};
 
 use super::Worker;
 use crate::{Error, Result};
 
-/// Files of one job that are fetched at once.
-const FETCHES_OF_JOB: usize = 4;
+/// Bytes that a thread reads at a time, whole files: a job that has lost its claim gives up no later than after these.
+const READ_BYTES: u64 = 64 << 20;
 
 impl Worker {
     pub(super) fn layer(&self, name: &LayerName) -> Result<&Arc<Layer>> {
@@ -29,20 +29,33 @@ impl Worker {
     /// The files in their order, each compared with what the catalog says of it.
     pub(super) async fn fetch(&self, table: &TableDef, files: &[Arc<DataFile>]) -> Result<Vec<Source>> {
         let mut sources = Vec::with_capacity(files.len());
-        for some in files.chunks(FETCHES_OF_JOB) {
-            let fetches: Vec<_> = some.iter().map(|file| self.fetch_one(table, file)).collect();
-            sources.extend(futures::future::try_join_all(fetches).await?);
+        while sources.len() < files.len() {
+            let some = first_to_read(&files[sources.len()..]);
+            sources.extend(self.fetch_some(table, some).await?);
         }
         Ok(sources)
     }
 
-    /// One file, compared with what the catalog says of it.
-    pub(super) async fn fetch_one(&self, table: &TableDef, file: &DataFile) -> Result<Source> {
-        self.throttle.pass(file.bytes).await;
+    /// Files of one layer.
+    async fn fetch_some(&self, table: &TableDef, files: &[Arc<DataFile>]) -> Result<Vec<Source>> {
+        self.throttle.pass(files.iter().map(|file| file.bytes).sum()).await;
         let _one_of_them = self.fetches.acquire().await;
-        let path = FilePath::of(table, file).object_path();
-        let expected = ExpectedObject { bytes: file.bytes, checksum: file.checksum };
-        let fetched = self.layer(&file.layer)?.fetch(&path, expected, &self.staging).await;
-        fetched.map_err(|error| self.damaged(file, error))
+        let object = |file: &Arc<DataFile>| {
+            let expected = ExpectedObject { bytes: file.bytes, checksum: file.checksum };
+            (FilePath::of(table, file).object_path(), expected)
+        };
+        let objects: Vec<_> = files.iter().map(object).collect();
+        let fetched = self.layer(&files[0].layer)?.fetch(&objects, &self.staging).await;
+        fetched.map_err(|NotFetched { at, error }| self.damaged(&files[at], error))
     }
+}
+
+/// The first of the files, and those after it on its layer that are read along with it.
+fn first_to_read(files: &[Arc<DataFile>]) -> &[Arc<DataFile>] {
+    let mut bytes = 0;
+    let along = files.iter().take_while(|file| {
+        bytes += file.bytes;
+        file.layer == files[0].layer && bytes <= READ_BYTES
+    });
+    &files[..along.count().max(1)]
 }

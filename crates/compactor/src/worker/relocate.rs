@@ -51,8 +51,9 @@ impl Worker {
         Ok(Done { files_in: files, files_out: files, rows, bytes_in: bytes, bytes_out: bytes, overwritten: 0 })
     }
 
-    async fn copy(&self, table: &TableDef, file: &DataFile, to: &LayerName, lease: &Lease) -> Result<()> {
-        let source = lease.while_held(self.fetch_one(table, file)).await?;
+    async fn copy(&self, table: &TableDef, file: &Arc<DataFile>, to: &LayerName, lease: &Lease) -> Result<()> {
+        let sources = lease.while_held(self.fetch(table, std::slice::from_ref(file))).await?;
+        let source = sources.into_iter().next().ok_or(Error::Cancelled)?;
         let path = FilePath::of(table, file).object_path();
         let uploaded = self.upload(self.layer(to)?, &path, source, lease.lost()).await?;
         if (uploaded.bytes, uploaded.checksum) != (file.bytes, file.checksum) {

@@ -1,14 +1,16 @@
-//! A data file on its way from a layer to whoever rewrites it: whole, and compared with its checksum.
+//! Data files on their way from a layer to whoever rewrites them: whole, and compared with their checksums.
 //!
-//! A file in a folder of this machine is read where it lies. One from elsewhere is held in memory if it is small, and
-//! else on this machine's disk, in a file without a name that ends with its last user.
+//! Files in a folder of this machine are read where they lie, those of one call by one thread: a thread for each would
+//! keep memory of its own long after. One from elsewhere is held in memory if it is small, and else on this machine's
+//! disk, in a file without a name that ends with its last user.
 
 use std::fs::File;
 use std::hash::Hasher;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use twox_hash::XxHash3_64;
@@ -20,26 +22,60 @@ use crate::{Error, ExpectedObject, Result, Source, Staging, verify_object};
 const MEMORY_BYTES_MAX: u64 = 4 << 20;
 
 /// Bytes of a local file that are compared at a time.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
+
+/// Files from elsewhere that one call fetches at once.
+const REQUESTS: usize = 4;
 
 impl Layer {
-    /// Opens an object after comparing all of it with what it has to be; `staging` takes large ones from elsewhere.
-    pub async fn fetch(&self, path: &Path, expected: ExpectedObject, staging: &Staging) -> Result<Source> {
-        let what = format!("{path} on layer {}", self.name);
+    /// Opens objects, each after comparing all of it with what it has to be, and answers in their order; `staging`
+    /// takes large ones from elsewhere.
+    pub async fn fetch(
+        &self,
+        objects: &[(Path, ExpectedObject)],
+        staging: &Staging,
+    ) -> std::result::Result<Vec<Source>, NotFetched> {
         if let Some(local) = &self.local {
-            let file = local.root().join(path.as_ref());
-            let opened = tokio::task::spawn_blocking(move || {
-                let file = File::open(&file).map_err(|error| from_disk(error, path_text(&file)))?;
-                compare(&what, &file, expected)?;
-                Ok(Source::File(Arc::new(file), expected.bytes))
-            });
-            let opened = opened.await.map_err(|_| Error::Interrupted { operation: "reading a file" })?;
-            return opened.map_err(|error: Failed| error.on(self, path));
+            return self.fetch_here(local.root(), objects).await;
         }
+        let fetch = |(at, (path, expected)): (usize, &'_ (Path, ExpectedObject))| {
+            let (path, expected) = (path.clone(), *expected);
+            async move {
+                let fetched = self.fetch_from_elsewhere(&path, expected, staging).await;
+                fetched.map_err(|error| NotFetched { at, error })
+            }
+        };
+        let fetches: Vec<_> = objects.iter().enumerate().map(fetch).collect();
+        futures::stream::iter(fetches).buffered(REQUESTS).try_collect().await
+    }
+
+    async fn fetch_here(
+        &self,
+        root: &std::path::Path,
+        objects: &[(Path, ExpectedObject)],
+    ) -> std::result::Result<Vec<Source>, NotFetched> {
+        if objects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let paths: Vec<_> = objects.iter().map(|(path, _)| path.clone()).collect();
+        let files: Vec<_> = objects.iter().map(|(path, expected)| (root.join(path.as_ref()), *expected)).collect();
+        let opening = tokio::task::spawn_blocking(move || {
+            let mut buffer = Vec::new();
+            let open = |(at, (path, expected)): (usize, &(PathBuf, ExpectedObject))| {
+                open(path, *expected, &mut buffer).map_err(|failed| (at, failed))
+            };
+            files.iter().enumerate().map(open).collect::<std::result::Result<Vec<Source>, _>>()
+        });
+        let opened = opening.await.unwrap_or(Err((0, Failed::Interrupted)));
+        opened.map_err(|(at, failed)| NotFetched { at, error: failed.of(self, &paths[at]) })
+    }
+
+    async fn fetch_from_elsewhere(&self, path: &Path, expected: ExpectedObject, staging: &Staging) -> Result<Source> {
+        let what = format!("{path} on layer {}", self.name);
         let failed = |error| self.error("reading", path, error);
         let found = self.store.get(path).await.map_err(failed)?;
         if found.meta.size != expected.bytes {
-            return Err(size_differs(what, found.meta.size, expected));
+            return Err(Error::Corrupt { what, reason: size_differs(found.meta.size, expected) });
         }
         if expected.bytes <= MEMORY_BYTES_MAX {
             let bytes = found.bytes().await.map_err(failed)?;
@@ -68,62 +104,78 @@ impl Layer {
     }
 }
 
+/// Which of the objects could not be fetched, and why.
+#[derive(Debug)]
+pub struct NotFetched {
+    /// Its place among those asked for.
+    pub at: usize,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
 /// What went wrong with a local file.
 enum Failed {
-    Store(object_store::Error),
-    Other(Error),
+    Disk(std::io::Error),
+    Corrupt(String),
+    Interrupted,
 }
 
 impl Failed {
-    fn on(self, layer: &Layer, path: &Path) -> Error {
+    fn of(self, layer: &Layer, path: &Path) -> Error {
         match self {
-            Self::Store(error) => layer.error("reading", path, error),
-            Self::Other(error) => error,
+            Self::Disk(error) => layer.error("reading", path, from_disk(error, path)),
+            Self::Corrupt(reason) => Error::Corrupt { what: format!("{path} on layer {}", layer.name), reason },
+            Self::Interrupted => Error::Interrupted { operation: "reading files" },
         }
     }
 }
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disk(error)
     }
 }
 
-fn path_text(path: &std::path::Path) -> String {
-    path.display().to_string()
-}
-
-fn from_disk(error: std::io::Error, path: String) -> Failed {
-    Failed::Store(match error.kind() {
-        std::io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: Box::new(error) },
+fn from_disk(error: std::io::Error, path: &Path) -> object_store::Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            object_store::Error::NotFound { path: path.to_string(), source: Box::new(error) }
+        }
         _ => object_store::Error::Generic { store: "file", source: Box::new(error) },
-    })
-}
-
-fn size_differs(what: String, found: u64, expected: ExpectedObject) -> Error {
-    Error::Corrupt { what, reason: format!("it has {found} bytes, not {}", expected.bytes) }
-}
-
-fn compare(what: &str, file: &File, expected: ExpectedObject) -> std::result::Result<(), Failed> {
-    let size = file.metadata().map_err(|error| from_disk(error, what.to_owned()))?.len();
-    if size != expected.bytes {
-        return Err(size_differs(what.to_owned(), size, expected).into());
     }
-    let mut checksum = XxHash3_64::default();
-    let mut buffer = vec![0; READ_BYTES.min(usize::try_from(size).unwrap_or(READ_BYTES)).max(1)];
-    let mut at = 0;
+}
+
+fn size_differs(found: u64, expected: ExpectedObject) -> String {
+    format!("it has {found} bytes, not {}", expected.bytes)
+}
+
+fn open(path: &std::path::Path, expected: ExpectedObject, buffer: &mut Vec<u8>) -> std::result::Result<Source, Failed> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size != expected.bytes {
+        return Err(Failed::Corrupt(size_differs(size, expected)));
+    }
+    let found = checksum(&file, size, buffer)?;
+    if found != expected.checksum {
+        let expected = expected.checksum;
+        return Err(Failed::Corrupt(format!("the checksum of its {size} bytes is {found:016x}, not {expected:016x}")));
+    }
+    Ok(Source::File(Arc::new(file), size))
+}
+
+fn checksum(file: &File, size: u64, buffer: &mut Vec<u8>) -> std::io::Result<u64> {
+    let part_bytes = READ_BYTES.min(usize::try_from(size).unwrap_or(READ_BYTES));
+    if buffer.len() < part_bytes {
+        buffer.resize(part_bytes, 0);
+    }
+    let (mut checksum, mut at) = (XxHash3_64::default(), 0);
     while at < size {
         let part = buffer.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
-        file.read_exact_at(&mut buffer[..part], at).map_err(|error| from_disk(error, what.to_owned()))?;
+        file.read_exact_at(&mut buffer[..part], at)?;
         checksum.write(&buffer[..part]);
         at += part as u64;
     }
-    let found = checksum.finish();
-    if found == expected.checksum {
-        return Ok(());
-    }
-    let reason = format!("the checksum of its {size} bytes is {found:016x}, not {:016x}", expected.checksum);
-    Err(Error::Corrupt { what: what.to_owned(), reason }.into())
+    Ok(checksum.finish())
 }
 
 #[cfg(test)]
