@@ -32,12 +32,12 @@ tests: .tools/venv ## Unit, property, documentation and integration tests
 	$(CARGO) build $(ALL) --all-targets
 	$(TOOLS) $(CARGO) test $(ALL)
 
-soak: .tools/venv ## The long versions: 200 kill cycles, a million questions while files merge, 20,000 cases of every property, 100,000 histories of the model
+soak: .tools/venv ## The long versions: 200 kill cycles, a million figures while files merge, in each of two deployments, 20,000 cases of every property, 100,000 histories of the model
 	$(CARGO) build $(ALL) --all-targets
 	$(TOOLS) PROPTEST_CASES=20000 $(CARGO) test $(ALL) --lib --bins
 	GIGAPI_MODEL_HISTORIES=100000 $(CARGO) test $(ALL) --test protocol
 	$(TOOLS) GIGAPI_KILL_CYCLES=200 $(CARGO) test $(ALL) -p integration-tests -- kill
-	$(TOOLS) GIGAPI_MERGE_QUERIES=1000000 $(CARGO) test $(ALL) -p integration-tests -- totals
+	$(TOOLS) GIGAPI_MERGE_FIGURES=1000000 $(CARGO) test $(ALL) -p integration-tests -- totals
 
 bench: ## Figures with their units, release build
 	$(CARGO) build --locked --release --workspace --bins
