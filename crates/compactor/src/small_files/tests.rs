@@ -4,12 +4,15 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 
+fn layer_in(folder: &std::path::Path) -> Arc<Layer> {
+    let name = LayerName::new("hot").expect("a plain name");
+    Arc::new(Layer::open(&LayerSettings::folder(name, folder), &SystemIds).expect("a folder"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_come_together_share_their_syncs_and_all_are_there() {
     let folder = tempfile::tempdir().expect("a folder");
-    let name = LayerName::new("hot").expect("a plain name");
-    let layer = Layer::open(&LayerSettings::folder(name, folder.path()), &SystemIds).expect("a folder");
-    let layer = Arc::new(layer);
+    let layer = layer_in(folder.path());
     let small = SmallFiles::default();
     let before = layer.local.as_ref().expect("a folder").syncs().count();
     let mut puts = tokio::task::JoinSet::new();
@@ -33,9 +36,7 @@ async fn files_that_come_together_share_their_syncs_and_all_are_there() {
 #[tokio::test]
 async fn a_file_that_cannot_be_written_fails_alone() {
     let folder = tempfile::tempdir().expect("a folder");
-    let name = LayerName::new("hot").expect("a plain name");
-    let layer = Layer::open(&LayerSettings::folder(name, folder.path()), &SystemIds).expect("a folder");
-    let layer = Arc::new(layer);
+    let layer = layer_in(folder.path());
     // A file lies where a folder is wanted.
     std::fs::write(folder.path().join("taken"), "x").expect("a file");
     let small = SmallFiles::default();
@@ -52,9 +53,7 @@ async fn a_file_that_cannot_be_written_fails_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_file_waits_for_those_that_are_being_made_and_not_for_ever() {
     let folder = tempfile::tempdir().expect("a folder");
-    let name = LayerName::new("hot").expect("a plain name");
-    let layer = Layer::open(&LayerSettings::folder(name, folder.path()), &SystemIds).expect("a folder");
-    let layer = Arc::new(layer);
+    let layer = layer_in(folder.path());
     let small = SmallFiles::default();
     let syncs = || layer.local.as_ref().expect("a folder").syncs().count();
     let put = |number: u32, expected: Expected| {
