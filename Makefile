@@ -6,10 +6,10 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN = $(CARGO_TARGET_DIR)/debug/gigapi
 RELEASE_BIN = $(CARGO_TARGET_DIR)/release/gigapi
 
-.PHONY: help run test fmt lint tests soak bench demo doc clean-tools
+.PHONY: help run test fmt lint tests soak bench bench-queries demo doc clean-tools
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: ## Build and start the server on ./data
 	GIGAPI_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(CARGO) build --locked --release --workspace --bins
@@ -43,6 +43,10 @@ bench: ## Figures with their units, release build
 	$(CARGO) build --locked --release --workspace --bins
 	GIGAPI_BIN=$(RELEASE_BIN) $(CARGO_TARGET_DIR)/release/bench $(RUNS)
 
+bench-queries: .tools/bench-venv ## Eleven questions over ten million rows, beside DuckDB and ClickHouse over the same files
+	$(CARGO) build --locked --release --workspace --bins
+	GIGAPI_BIN=$(RELEASE_BIN) GIGAPI_BENCH_PYTHON=$(CURDIR)/.tools/bench-venv/bin/python $(CARGO_TARGET_DIR)/release/bench queries
+
 demo: .tools/vega-datasets ## Real observations in, five questions answered
 	$(CARGO) build --locked --release --workspace --bins
 	GIGAPI_BIN=$(RELEASE_BIN) VEGA_DATA=$(CURDIR)/.tools/vega-datasets/data bash deploy/demo.sh
@@ -52,6 +56,10 @@ doc: ## The crates' documentation
 
 .tools/venv: integration-tests/requirements.txt integration-tests/install-tools.sh
 	bash integration-tests/install-tools.sh
+	touch $@
+
+.tools/bench-venv: integration-tests/requirements-bench.txt integration-tests/install-tools.sh
+	bash integration-tests/install-tools.sh bench
 	touch $@
 
 .tools/vega-datasets:

@@ -24,13 +24,14 @@ vega() {
   rm ".tools/$packed"
 }
 
-python() {
+python() { # folder under .tools, requirements
   need python3 python3 python3-venv
-  [ -x .tools/venv/bin/python ] || python3 -m venv .tools/venv || { need venv python3-venv && python3 -m venv .tools/venv; }
-  .tools/venv/bin/pip install --quiet --disable-pip-version-check -r integration-tests/requirements.txt
+  [ -x ".tools/$1/bin/python" ] || python3 -m venv ".tools/$1" || { need venv python3-venv && python3 -m venv ".tools/$1"; }
+  ".tools/$1/bin/pip" install --quiet --disable-pip-version-check -r "integration-tests/$2"
 }
 
 case "${1:-all}" in
   vega) vega ;;
-  *) need redis-server redis-server; vega; python ;;
+  bench) python bench-venv requirements-bench.txt ;;
+  *) need redis-server redis-server; vega; python venv requirements.txt ;;
 esac

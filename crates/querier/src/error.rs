@@ -65,6 +65,23 @@ pub enum Error {
         /// Whether other queries held part of it.
         shared: bool,
     },
+    /// One query's share of the memory is not enough for it.
+    #[error(
+        "the query needs more than the {limit_mib} MiB of memory that one query may have: narrow it (time range, columns, groups) or raise GIGAPI_QUERY_MEMORY_EACH"
+    )]
+    OwnMemory {
+        /// The limit of one query.
+        limit_mib: usize,
+    },
+    /// The answer is longer than allowed.
+    #[error("the answer has more than {limit} rows: narrow it, or raise GIGAPI_QUERY_ROWS_MAX")]
+    TooManyRows {
+        /// The limit.
+        limit: u64,
+    },
+    /// Somebody ended the query.
+    #[error("the query was cancelled")]
+    Cancelled,
     /// The time limit was reached.
     #[error("the query ran longer than {limit_s} s: narrow it or raise GIGAPI_QUERY_TIMEOUT_S")]
     Timeout {
@@ -121,7 +138,11 @@ impl Error {
     /// What the caller does next.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Invalid { .. } | Self::Refused { .. } | Self::Timeout { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::Refused { .. } | Self::Timeout { .. } | Self::TooManyRows { .. } => {
+                ErrorKind::Invalid
+            }
+            Self::OwnMemory { .. } => ErrorKind::Invalid,
+            Self::Cancelled => ErrorKind::Conflict,
             Self::Memory { shared, .. } if *shared => ErrorKind::Busy,
             Self::Memory { .. } => ErrorKind::Invalid,
             Self::NoSuchTable { .. } => ErrorKind::NotFound,
@@ -131,6 +152,14 @@ impl Error {
             Self::Vanished { .. } | Self::Outdated { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Catalog(error) => error.kind(),
             Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// How a query ended that ended so, for whoever counts.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            other => other.kind().as_str(),
         }
     }
 

@@ -6,6 +6,8 @@
 
 mod body;
 mod gigapi;
+mod queries;
+mod telling;
 mod v3;
 
 use axum::Router;
@@ -18,25 +20,29 @@ use gigapi_service::{ApiError, Dialect};
 use http::header::CONTENT_TYPE;
 
 use crate::encode::Format;
-use crate::{Error, Querier};
+use crate::{Error, Querier, QueryId};
 
 /// The routes that read, as they are shown to whoever asks for something else.
-pub const QUERY_ENDPOINTS: [&str; 3] = ["POST /query", "GET /query", "POST /api/v3/query_sql"];
+pub const QUERY_ENDPOINTS: [&str; 4] =
+    ["POST /query", "GET /query", "POST /api/v3/query_sql", "DELETE /api/v3/queries/{id}"];
 
 /// The routes that read.
 pub fn routes(querier: Querier) -> Router {
     Router::new()
         .route("/query", get(gigapi::query).post(gigapi::query))
         .route("/api/v3/query_sql", get(v3::query_sql).post(v3::query_sql))
+        .route("/api/v3/queries", get(queries::list))
+        .route("/api/v3/queries/{id}", get(queries::show).delete(queries::cancel))
         .with_state(querier)
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         // Clients of both endpoints know a statement that names nothing as a bad statement.
-        let kind = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::Conflict => ErrorKind::Invalid,
-            kind => kind,
+        let kind = match (&error, error.kind()) {
+            (Error::Cancelled, kind) => kind,
+            (_, ErrorKind::NotFound | ErrorKind::Conflict) => ErrorKind::Invalid,
+            (_, kind) => kind,
         };
         let detail = error.detail().map(str::to_owned);
         let told = Self::new(kind, error.to_string());
@@ -80,6 +86,8 @@ struct Asked {
     accept: Option<String>,
     encoding: body::Compression,
     version: http::Version,
+    /// What the client calls its query.
+    id: Option<QueryId>,
 }
 
 enum Payload {
@@ -93,7 +101,7 @@ impl Asked {
         // JSON and forms write a statement longer than it is, but not ten times.
         let bytes_max = querier.sql_bytes_max().saturating_mul(4).saturating_add(64 * 1024);
         let (parts, body) = request.into_parts();
-        let header = |name| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let header = |name: http::HeaderName| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let bytes = collect_body(body, bytes_max).await?;
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let is_json = header(CONTENT_TYPE).is_some_and(|value| value.starts_with("application/json"));
@@ -109,6 +117,7 @@ impl Asked {
             accept: header(http::header::ACCEPT).map(str::to_owned),
             encoding: body::Compression::accepted(header(http::header::ACCEPT_ENCODING)),
             version: parts.version,
+            id: header(telling::QUERY_ID).map(str::parse).transpose()?,
         })
     }
 

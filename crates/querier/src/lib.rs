@@ -11,6 +11,7 @@ mod http;
 mod metrics;
 mod querier;
 mod scan;
+mod series;
 mod service;
 mod session;
 mod settings;
@@ -19,7 +20,10 @@ mod view;
 
 pub use error::{Error, Result};
 pub use http::{QUERY_ENDPOINTS, routes};
-pub use querier::{Answer, Habits, Querier, QuerierComponents, QueryRequest};
+pub use querier::{
+    Answer, Habits, Querier, QuerierComponents, QueryFigures, QueryId, QueryProgress, QueryRequest, QueryState, QueryStatus,
+    QueryTimes,
+};
 pub use service::{alone, part, run};
 pub use settings::QueryOptions;
 pub use unflushed::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};

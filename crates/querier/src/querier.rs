@@ -12,17 +12,23 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use gigapi_catalog::{Catalog, Freshness, Reader};
-use gigapi_model::{Clock, DatabaseName, TableDef, TableName};
+use gigapi_model::{Clock, DatabaseName, Ids, TableDef, TableName};
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 mod answer;
+mod memory;
 mod plan;
 mod run;
+mod running;
 
-pub use answer::Answer;
+pub use answer::{Answer, QueryProgress};
+pub use running::{QueryFigures, QueryId, QueryState, QueryStatus, QueryTimes};
+
+use memory::QueryMemory;
+use running::{RunningQueries, RunningQuery};
 
 use crate::dialect::{self, Command};
 use crate::metrics::QuerierMetrics;
@@ -42,6 +48,8 @@ pub struct QuerierComponents {
     pub unflushed: Option<Arc<dyn Unflushed>>,
     /// Tells statements what `now()` is.
     pub clock: Arc<dyn Clock>,
+    /// Names queries that their clients have not named.
+    pub ids: Arc<dyn Ids>,
     /// Limits.
     pub options: QueryOptions,
     /// Where queries run; apart from the threads that serve requests.
@@ -66,6 +74,8 @@ pub enum Habits {
 /// One statement and what its request says beside it.
 #[derive(Debug, Clone)]
 pub struct QueryRequest {
+    /// What the query goes by while it runs; if it is none, one is made.
+    pub id: Option<QueryId>,
     /// The text.
     pub sql: String,
     /// The database of names that do not say theirs.
@@ -89,6 +99,7 @@ struct Shared {
     engine: Engine,
     statistics: Arc<StatisticsCache>,
     turns: Arc<Semaphore>,
+    running: Arc<RunningQueries>,
     metrics: QuerierMetrics,
 }
 
@@ -125,7 +136,8 @@ impl Querier {
         let engine = Engine::new(&components.options, Arc::clone(&components.store))?;
         let turns = Arc::new(Semaphore::new(components.options.concurrency_max.get()));
         let metrics = QuerierMetrics::register(registry);
-        let shared = Shared { components, engine, statistics: Arc::default(), turns, metrics };
+        let (statistics, running) = (Arc::default(), Arc::default());
+        let shared = Shared { components, engine, statistics, turns, running, metrics };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -186,30 +198,59 @@ impl Querier {
         Ok(answer::described(&gigapi_rows::table_schema(&table))?.aged(reader.stale()))
     }
 
+    /// The queries that run, the oldest first.
+    pub fn running(&self) -> Vec<QueryStatus> {
+        self.shared.running.all()
+    }
+
+    /// How far a query has come; `None` if none of that name runs.
+    pub fn status(&self, id: QueryId) -> Option<QueryStatus> {
+        self.shared.running.status(id)
+    }
+
+    /// Ends a query, whose client gets an error or a body that is broken off; whether there is one.
+    pub fn cancel(&self, id: QueryId) -> bool {
+        self.shared.running.cancel(id)
+    }
+
     async fn start(&self, request: QueryRequest, query: Box<dialect::Query>, purpose: run::Purpose) -> Result<Answer> {
-        let turn = self.turn().await?;
+        let Shared { components, engine, running, .. } = &*self.shared;
+        let id = request.id.unwrap_or_else(|| QueryId::new(components.ids.random()));
+        let memory = Arc::new(QueryMemory::new(Arc::clone(&engine.memory), components.options.memory_bytes_max_each));
+        let texts = (request.sql.as_str(), request.database.as_str());
+        let listed = running.begin(id, texts, components.clock.now(), memory)?;
+        let turn = self.turn(&listed.query).await?;
+        listed.query.admitted();
         let (ready_tx, ready_rx) = oneshot::channel();
         let (rows_tx, rows_rx) = mpsc::channel(ROWS_AHEAD);
-        let run = run::Run { shared: Arc::clone(&self.shared), request, query, purpose, turn };
+        let status = Arc::clone(&listed.query);
+        let run = run::Run { shared: Arc::clone(&self.shared), request, query, purpose, turn, listed };
         let (end_tx, end_rx) = oneshot::channel();
-        let task = self.shared.components.runtime.spawn(run.run(ready_tx, rows_tx, end_tx));
+        let task = components.runtime.spawn(run.run(ready_tx, rows_tx, end_tx));
         let cancel = answer::CancelOnDrop::new(task.abort_handle());
         match ready_rx.await {
-            Ok(Ok(begun)) => Ok(Answer::running(begun, answer::Rest { rows: rows_rx, end: end_rx }, cancel)),
+            Ok(Ok(begun)) => {
+                let rest = answer::Rest { rows: rows_rx, end: end_rx };
+                Ok(Answer::running(begun, rest, status, cancel))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::internal("a query's task ended without an answer")),
         }
     }
 
-    async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    async fn turn(&self, query: &RunningQuery) -> Result<tokio::sync::OwnedSemaphorePermit> {
         let Shared { turns, metrics, components, .. } = &*self.shared;
         if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
             return Ok(turn);
         }
         metrics.waiting.inc();
+        let _waiting = Waiting(metrics);
         let started = Instant::now();
-        let turn = tokio::time::timeout(components.options.queue_wait, Arc::clone(turns).acquire_owned()).await;
-        metrics.waiting.dec();
+        let queue = tokio::time::timeout(components.options.queue_wait, Arc::clone(turns).acquire_owned());
+        let turn = tokio::select! {
+            turn = queue => turn,
+            () = query.cancelled.cancelled() => return Err(Error::Cancelled),
+        };
         match turn {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(Error::Busy {
@@ -217,6 +258,15 @@ impl Querier {
                 waited_ms: started.elapsed().as_millis(),
             }),
         }
+    }
+}
+
+/// Counts a query that waits, until it does so no longer: its client may go away meanwhile.
+struct Waiting<'a>(&'a QuerierMetrics);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.dec();
     }
 }
 

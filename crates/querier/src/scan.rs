@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gigapi_catalog::Reader;
+use gigapi_model::{DataFile, TableDef};
 use object_store::ObjectStore;
 
 pub(crate) use provider::Table;
@@ -24,6 +25,17 @@ pub(crate) use statistics::StatisticsCache;
 
 /// Names the layers to the engine. The scheme is ours alone, so that no statement can name another store.
 pub(crate) const LAYERS_URL: &str = "gigapi://layers";
+
+/// The metric of a leaf that hands on other rows than it reads: how many it has read.
+pub(crate) const ROWS_SCANNED: &str = "rows_scanned";
+
+/// A data file as a scan of the engine carries it with it, for rules that know what lies in it.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredFile {
+    pub(crate) file: Arc<DataFile>,
+    pub(crate) table: Arc<TableDef>,
+    pub(crate) context: Arc<ScanContext>,
+}
 
 /// What the scans of one query share.
 pub(crate) struct ScanContext {

@@ -70,6 +70,7 @@ pub fn part(
         catalog: Arc::clone(&components.catalog),
         store: components.front(),
         clock: Arc::clone(&components.clock),
+        ids: Arc::clone(&components.ids),
         unflushed,
         options: QueryOptions::new(&settings.query, Some(spill.path().to_owned())),
         runtime: handle,

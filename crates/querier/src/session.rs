@@ -18,6 +18,9 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::aggregate_statistics::AggregateStatistics;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use object_store::ObjectStore;
 
@@ -25,6 +28,7 @@ pub(crate) use catalog::{CATALOG, QueryCatalog};
 pub(crate) use resolve::{Reads, Request, resolve, similar_table, tables_of};
 
 use crate::scan::MetadataCache;
+use crate::series::FoldRule;
 use crate::settings::QueryOptions;
 use crate::{Result, dialect};
 
@@ -48,6 +52,7 @@ impl Engine {
             .with_file_formats(Vec::new())
             .with_table_factories(HashMap::new())
             .with_type_planner(Arc::new(dialect::TypeNames))
+            .with_physical_optimizer_rules(rules())
             .build();
         dialect::register(&mut state)?;
         state.register_expr_planner(Arc::new(dialect::TimeCoercion))?;
@@ -55,14 +60,29 @@ impl Engine {
         Ok(Self { state, config, metadata, memory })
     }
 
-    /// The engine for one query over these tables; names without a database mean `database`.
-    pub(crate) fn session(&self, catalog: QueryCatalog, database: &str) -> SessionState {
+    /// The engine for one query over these tables, with its share of memory; names without a database mean `database`.
+    pub(crate) fn session(
+        &self,
+        catalog: QueryCatalog,
+        database: &str,
+        memory_pool: Arc<dyn MemoryPool>,
+    ) -> SessionState {
         let config = self.config.clone().with_default_catalog_and_schema(CATALOG, database);
+        let runtime = RuntimeEnv { memory_pool, ..self.state.runtime_env().as_ref().clone() };
         SessionStateBuilder::new_from_existing(self.state.clone())
             .with_config(config)
+            .with_runtime_env(Arc::new(runtime))
             .with_catalog_list(Arc::new(catalog))
             .build()
     }
+}
+
+/// The engine's own rules, and ours after what statistics answer and before filters move and files are split.
+fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let statistics = rules.iter().position(|rule| rule.name() == AggregateStatistics::new().name());
+    rules.insert(statistics.map_or(0, |place| place + 1), Arc::new(FoldRule));
+    rules
 }
 
 /// What a plan may contain: nothing that defines, changes or sets.

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct QueryOptions {
     /// Bytes of memory for sorting, grouping and joining, shared by all queries.
     pub memory_bytes_max: usize,
+    /// The part of it that one query may take.
+    pub memory_bytes_max_each: usize,
     /// Bytes on disk for what does not fit, shared by all queries.
     pub spill_bytes_max: u64,
     /// Where that is: a folder that no other process uses, and that goes with this one. `None` turns spilling off.
@@ -23,6 +25,8 @@ pub struct QueryOptions {
     pub concurrency_max: NonZeroUsize,
     /// How long a query waits for its turn before it is refused.
     pub queue_wait: Duration,
+    /// How many rows one answer may have; `None` is unlimited.
+    pub rows_max: Option<u64>,
     /// How old a view of a table may be; zero sees every commit that was acknowledged before the query.
     pub snapshot_age_max: Duration,
     /// Bytes of one statement's text.
@@ -37,6 +41,7 @@ impl Default for QueryOptions {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             memory_bytes_max: 2 * GIB,
+            memory_bytes_max_each: GIB,
             spill_bytes_max: 20 * GIB as u64,
             spill_folder: None,
             metadata_bytes_max: 256 * MIB,
@@ -44,6 +49,7 @@ impl Default for QueryOptions {
             timeout: Some(Duration::from_secs(300)),
             concurrency_max: threads.saturating_mul(const { NonZeroUsize::new(8).expect("8 is not 0") }),
             queue_wait: Duration::from_secs(5),
+            rows_max: None,
             snapshot_age_max: Duration::ZERO,
             sql_bytes_max: MIB,
         }
@@ -55,8 +61,13 @@ impl QueryOptions {
     pub fn new(settings: &gigapi_service::settings::QuerySettings, spill_folder: Option<PathBuf>) -> Self {
         let default = Self::default();
         let threads = settings.threads.and_then(NonZeroUsize::new).unwrap_or(default.threads);
+        let memory_bytes_max = settings.memory_bytes_max.unwrap_or(default.memory_bytes_max);
         Self {
-            memory_bytes_max: settings.memory_bytes_max.unwrap_or(default.memory_bytes_max),
+            memory_bytes_max,
+            // Two of the widest queries fit side by side.
+            memory_bytes_max_each: settings.memory_bytes_max_each.unwrap_or(memory_bytes_max / 2),
+            rows_max: settings.rows_max,
+            queue_wait: settings.queue_wait,
             spill_folder,
             threads,
             timeout: settings.timeout,

@@ -28,9 +28,9 @@ pub use layers::{
 };
 pub use local::{DurableLocalStore, ProcessFolder, SyncCounter};
 pub use parquet::{
-    ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter, FinishedFile,
-    MergeSource, Origin, ROW_GROUP_ROWS_MAX, RowBatches, Scalar, Source, StoredFacts, StoredRows, encode_file,
-    read_facts, read_tail_facts,
+    Chunk, ChunkBytes, ColumnStatistics, EncodedFile, FileEncoder, FileEncoders, FileFacts, FileStatistics, FileWriter,
+    FinishedFile, MergeSource, NumberPage, NumberReader, Numbers, Origin, PageError, ROW_GROUP_ROWS_MAX, RowBatches,
+    Scalar, Source, StoredFacts, StoredRows, TextRun, TextRuns, encode_file, read_facts, read_tail_facts,
 };
 pub use path::{FilePath, OWN_FOLDER, bucket_folder, own_path, table_folder};
 pub use verify::{ExpectedObject, ExpectedObjects, VerifyingStore, checksum, measure_object, verify_object};

@@ -5,21 +5,25 @@
 //! has ended, so there an answer is sent once it is whole, with its length.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use async_compression::Level;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use gigapi_service::ApiError;
-use http::Version;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, TRAILER, VARY};
+use http::{HeaderMap, Version};
+use http_body::Frame;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
+use super::telling;
 use crate::encode::{Encoder, Format};
-use crate::{Answer, Error, Querier};
+use crate::{Answer, Error, Querier, QueryProgress};
 
 /// Pieces of a body that may wait for the connection.
 const PIECES_AHEAD: usize = 2;
@@ -131,20 +135,34 @@ pub(super) struct Sending {
 }
 
 /// The answer as a response. Its query runs on until the last byte is taken or the body is dropped.
+///
+/// An answer that is whole before its first byte is sent says in headers what it took; a longer one says so in trailers,
+/// to clients whose version of HTTP has them.
 pub(super) async fn respond(querier: &Querier, rows: Answer, sending: Sending) -> Result<Response, ApiError> {
     let Sending { format, time_as_integer, compression, version } = sending;
     let encoder = format
         .encoder(rows.schema(), time_as_integer)
         .map_err(|error| ApiError::invalid(format!("the answer cannot be written in that format: {error}")))?;
-    let stale = rows.stale();
-    let (pieces_tx, pieces_rx) = mpsc::channel(PIECES_AHEAD);
+    let (stale, id, progress) = (rows.stale(), rows.id(), rows.progress());
+    let (pieces_tx, mut pieces_rx) = mpsc::channel(PIECES_AHEAD);
     querier.runtime().spawn(encode(rows, encoder, Sink::new(compression), pieces_tx));
-    let body = match version {
-        Version::HTTP_09 | Version::HTTP_10 => Body::from(whole(pieces_rx).await?),
-        _ => Body::from_stream(streamed(pieces_rx)),
+    let first = match version {
+        Version::HTTP_09 | Version::HTTP_10 => whole(&mut pieces_rx).await?,
+        _ => received(pieces_rx.recv().await)?,
     };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::new();
+    let body = match first {
+        Piece { bytes, is_last: true } => {
+            telling::figures(&progress, &mut headers);
+            Body::from(bytes)
+        }
+        first => {
+            headers.insert(TRAILER, telling::TRAILERS);
+            let progress = progress.clone();
+            Body::new(Streamed { first: Some(first.bytes), pieces: Some(pieces_rx), progress, end: None })
+        }
+    };
+    telling::begun(id, &progress, &mut headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     if let Some(age) = stale {
         headers.insert(STALE_SECONDS, HeaderValue::from(age.as_secs()));
@@ -153,49 +171,83 @@ pub(super) async fn respond(querier: &Querier, rows: Answer, sending: Sending) -
     if let Some(name) = compression.name() {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
     Ok(response)
 }
 
-fn streamed(pieces: Receiver) -> impl Stream<Item = io::Result<Bytes>> {
-    futures::stream::unfold(Some(pieces), |open| async move {
-        let mut pieces = open?;
-        match pieces.recv().await {
-            Some(Ok(Some(piece))) => Some((Ok(piece), Some(pieces))),
-            Some(Ok(None)) => None,
-            Some(Err(error)) => {
-                tracing::warn!(%error, detail = error.detail(), "an answer was broken off");
-                Some((Err(io::Error::other(error.to_string())), None))
-            }
-            None => Some((Err(io::Error::other(CUT_OFF)), None)),
-        }
-    })
+/// A body that goes on after its first piece.
+struct Streamed {
+    first: Option<Bytes>,
+    /// None come any more once it is nothing.
+    pieces: Option<Receiver>,
+    progress: QueryProgress,
+    /// What follows the last piece.
+    end: Option<Frame<Bytes>>,
 }
 
-async fn whole(mut pieces: Receiver) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
-    loop {
-        match pieces.recv().await {
-            Some(Ok(Some(piece))) if body.len() + piece.len() <= WHOLE_BYTES_MAX => body.extend_from_slice(&piece),
-            Some(Ok(Some(_))) => {
-                return Err(ApiError::invalid(format!(
-                    "the answer is longer than {} MiB, the limit of HTTP/1.0: ask with HTTP/1.1, or narrow it with LIMIT",
-                    WHOLE_BYTES_MAX >> 20
-                )));
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let Some(pieces) = &mut self.pieces else { return Poll::Ready(self.end.take().map(Ok)) };
+        match received(std::task::ready!(pieces.poll_recv(context))) {
+            Ok(Piece { bytes, is_last: false }) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Ok(Piece { bytes, is_last: true }) => {
+                let mut trailers = HeaderMap::new();
+                telling::figures(&self.progress, &mut trailers);
+                self.end = Some(Frame::trailers(trailers));
+                self.pieces = None;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Some(Ok(None)) => return Ok(body.freeze()),
-            Some(Err(error)) => return Err(error.into()),
-            None => return Err(Error::internal(CUT_OFF).into()),
+            Err(error) => {
+                self.pieces = None;
+                tracing::warn!(%error, detail = error.detail(), "an answer was broken off");
+                Poll::Ready(Some(Err(io::Error::other(error.to_string()))))
+            }
         }
     }
+}
+
+/// All pieces as one, for clients who cannot tell a body that ends from one that breaks off.
+async fn whole(pieces: &mut Receiver) -> Result<Piece, ApiError> {
+    let mut body = BytesMut::new();
+    loop {
+        let Piece { bytes, is_last } = received(pieces.recv().await)?;
+        if body.len() + bytes.len() > WHOLE_BYTES_MAX {
+            return Err(ApiError::invalid(format!(
+                "the answer is longer than {} MiB, the limit of HTTP/1.0: ask with HTTP/1.1, or narrow it with LIMIT",
+                WHOLE_BYTES_MAX >> 20
+            )));
+        }
+        body.extend_from_slice(&bytes);
+        if is_last {
+            return Ok(Piece { bytes: body.freeze(), is_last });
+        }
+    }
+}
+
+fn received(piece: Option<Result<Piece, Error>>) -> Result<Piece, Error> {
+    piece.unwrap_or_else(|| Err(Error::internal(CUT_OFF)))
 }
 
 /// Of pieces that end without saying so.
 const CUT_OFF: &str = "the answer was cut off";
 
-/// A piece of the body; `None` announces the end.
-type Piece = Result<Option<Bytes>, Error>;
-type Pieces = mpsc::Sender<Piece>;
-type Receiver = mpsc::Receiver<Piece>;
+/// A piece of the body.
+#[derive(Debug)]
+struct Piece {
+    bytes: Bytes,
+    /// Whether the body ends with it: pieces that stop without saying so are not all there are.
+    is_last: bool,
+}
+
+type Pieces = mpsc::Sender<Result<Piece, Error>>;
+type Receiver = mpsc::Receiver<Result<Piece, Error>>;
 
 async fn encode(rows: Answer, encoder: Box<dyn Encoder>, sink: Sink, pieces: Pieces) {
     // The query has to end with its body even while it computes and sends nothing.
@@ -205,10 +257,11 @@ async fn encode(rows: Answer, encoder: Box<dyn Encoder>, sink: Sink, pieces: Pie
         () = pieces.closed() => return,
     };
     // A body that was dropped takes no end.
-    let _ = pieces.send(result.map(|()| None)).await;
+    let _ = pieces.send(result).await;
 }
 
-async fn pump(mut rows: Answer, mut encoder: Box<dyn Encoder>, mut sink: Sink, pieces: &Pieces) -> Result<(), Error> {
+/// Sends all pieces but the last, which it answers.
+async fn pump(mut rows: Answer, mut encoder: Box<dyn Encoder>, mut sink: Sink, pieces: &Pieces) -> Result<Piece, Error> {
     let unwritable = |error: arrow::error::ArrowError| Error::invalid(format!("the answer cannot be written: {error}"));
     let compressing = |error: io::Error| Error::internal(format!("compressing an answer: {error}"));
     let mut encoded = Vec::new();
@@ -217,22 +270,14 @@ async fn pump(mut rows: Answer, mut encoder: Box<dyn Encoder>, mut sink: Sink, p
         encoder.batch(&batch, &mut encoded).map_err(unwritable)?;
         if encoded.len() >= PIECE_BYTES_MIN {
             let piece = sink.pass(&mut encoded).await.map_err(compressing)?;
-            if send(pieces, piece).await.is_err() {
-                return Ok(());
+            // Whether it is still wanted, the caller sees.
+            if !piece.is_empty() && pieces.send(Ok(Piece { bytes: piece.into(), is_last: false })).await.is_err() {
+                break;
             }
         }
     }
     encoder.finish(&mut encoded).map_err(unwritable)?;
     let mut piece = sink.pass(&mut encoded).await.map_err(compressing)?;
     piece.append(&mut sink.finish().await.map_err(compressing)?);
-    // A body that was dropped takes no last piece.
-    let _ = send(pieces, piece).await;
-    Ok(())
-}
-
-async fn send(pieces: &Pieces, piece: Vec<u8>) -> Result<(), mpsc::error::SendError<Piece>> {
-    match piece.is_empty() {
-        true => Ok(()),
-        false => pieces.send(Ok(Some(Bytes::from(piece)))).await,
-    }
+    Ok(Piece { bytes: piece.into(), is_last: true })
 }

@@ -32,6 +32,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
     }
     let format = format(asked.text("format").unwrap_or("json"))?;
     let request = QueryRequest {
+        id: asked.id,
         sql: asked.text("query").unwrap_or_default().to_owned(),
         database: database(querier, asked.text("db")).await?,
         show_virtual: asked.is_true("hive"),

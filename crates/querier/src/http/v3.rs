@@ -27,6 +27,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
     let format = format(asked.text("format"), asked.accept.as_deref())?;
     exists(querier, database).await?;
     let request = QueryRequest {
+        id: asked.id,
         sql: asked.text("q").unwrap_or_default().to_owned(),
         database: database.to_owned(),
         show_virtual: asked.is_true("hive"),

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::run::Begun;
+use super::running::{QueryFigures, QueryId, QueryTimes, RunningQuery};
 use crate::dialect::duckdb_type;
 use crate::{Error, Result};
 
@@ -22,7 +23,24 @@ pub struct Answer {
     ready: std::vec::IntoIter<RecordBatch>,
     rest: Option<Rest>,
     stale: Option<Duration>,
+    query: Option<Arc<RunningQuery>>,
     _cancel: Option<CancelOnDrop>,
+}
+
+/// How far a query has come.
+#[derive(Debug, Clone)]
+pub struct QueryProgress(Option<Arc<RunningQuery>>);
+
+impl QueryProgress {
+    /// How long its parts took; nothing if there was no query.
+    pub fn times(&self) -> QueryTimes {
+        self.0.as_ref().map(|query| query.times()).unwrap_or_default()
+    }
+
+    /// What it did; nothing if there was no query.
+    pub fn figures(&self) -> QueryFigures {
+        self.0.as_ref().map(|query| query.figures()).unwrap_or_default()
+    }
 }
 
 /// What a running query sends.
@@ -44,13 +62,23 @@ impl Answer {
     }
 
     pub(super) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, ready: batches.into_iter(), rest: None, stale: None, _cancel: None }
+        Self { schema, ready: batches.into_iter(), rest: None, stale: None, query: None, _cancel: None }
     }
 
-    pub(super) fn running(begun: Begun, rest: Rest, cancel: CancelOnDrop) -> Self {
+    pub(super) fn running(begun: Begun, rest: Rest, query: Arc<RunningQuery>, cancel: CancelOnDrop) -> Self {
         let Begun { schema, first, stale } = begun;
         let ready = Vec::from_iter(first).into_iter();
-        Self { schema, ready, rest: Some(rest), stale, _cancel: Some(cancel) }
+        Self { schema, ready, rest: Some(rest), stale, query: Some(query), _cancel: Some(cancel) }
+    }
+
+    /// What the query goes by; `None` if the answer needed no query.
+    pub fn id(&self) -> Option<QueryId> {
+        self.query.as_ref().map(|query| query.id())
+    }
+
+    /// Tells how far the query has come, now and after the answer is gone.
+    pub fn progress(&self) -> QueryProgress {
+        QueryProgress(self.query.clone())
     }
 
     pub(super) fn aged(self, stale: Option<Duration>) -> Self {

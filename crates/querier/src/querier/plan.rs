@@ -7,9 +7,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use gigapi_catalog::Reader;
 
+use super::running::RunningQuery;
 use super::{Habits, QueryRequest, Shared};
 use crate::dialect::{self, Scope};
-use crate::scan::{ReadCounters, ScanContext};
+use crate::scan::ScanContext;
 use crate::session::{self, Reads, Request};
 use crate::{Error, Result};
 
@@ -25,9 +26,9 @@ pub(super) async fn plan(
     request: &QueryRequest,
     query: &dialect::Query,
     reader: &Arc<dyn Reader>,
-    counters: &Arc<ReadCounters>,
+    running: &RunningQuery,
 ) -> Result<Planned> {
-    let (state, logical) = logical(shared, request, query, reader, counters).await?;
+    let (state, logical) = logical(shared, request, query, reader, running).await?;
     let physical = state.create_physical_plan(&logical).await?;
     Ok(Planned { physical, context: state.task_ctx() })
 }
@@ -38,7 +39,7 @@ pub(super) async fn logical(
     request: &QueryRequest,
     query: &dialect::Query,
     reader: &Arc<dyn Reader>,
-    counters: &Arc<ReadCounters>,
+    running: &RunningQuery,
 ) -> Result<(datafusion::execution::session_state::SessionState, LogicalPlan)> {
     let mut query = query.clone();
     let scope = Scope::of(&query)?;
@@ -47,7 +48,7 @@ pub(super) async fn logical(
         store: Arc::clone(&shared.components.store),
         metadata: Arc::clone(&shared.engine.metadata),
         statistics: Arc::clone(&shared.statistics),
-        counters: Arc::clone(counters),
+        counters: Arc::clone(&running.counters),
     });
     let reads = Reads { context: &context, unflushed: shared.components.unflushed.as_ref() };
     let asked = Request { database: request.database.clone(), show_virtual: request.show_virtual };
@@ -56,7 +57,7 @@ pub(super) async fn logical(
         dialect::name_columns(&mut query)?;
     }
     dialect::unify(&mut query, &resolved.names)?;
-    let mut state = shared.engine.session(resolved.catalog, &request.database);
+    let mut state = shared.engine.session(resolved.catalog, &request.database, Arc::clone(&running.memory) as _);
     state.mark_start_execution();
     let now = shared.components.clock.now();
     state.execution_props_mut().query_execution_start_time = Some(chrono::DateTime::from_timestamp_nanos(now.nanos()));

@@ -19,9 +19,9 @@ use gigapi_model::Invariant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::running::{Listed, RunningQuery};
 use super::{QueryRequest, Shared, answer, plan, within};
 use crate::dialect;
-use crate::scan::ReadCounters;
 use crate::{Error, Result};
 
 /// How often a query is planned anew.
@@ -58,12 +58,13 @@ pub(super) struct Run {
     pub(super) query: Box<dialect::Query>,
     pub(super) purpose: Purpose,
     pub(super) turn: OwnedSemaphorePermit,
+    pub(super) listed: Listed,
 }
 
 /// Counts the query when it ends, however it ends.
 struct Ending {
     shared: Arc<Shared>,
-    counters: Arc<ReadCounters>,
+    listed: Listed,
     started: Instant,
     rows: u64,
     outcome: &'static str,
@@ -75,7 +76,7 @@ impl Drop for Ending {
         let metrics = &self.shared.metrics;
         metrics.active.dec();
         metrics.memory_held(&self.shared.engine.memory);
-        metrics.ended(self.outcome, self.started.elapsed(), self.rows, &self.counters);
+        metrics.ended(self.outcome, self.started.elapsed(), self.rows, &self.listed.query.counters);
     }
 }
 
@@ -87,45 +88,76 @@ struct Started {
 impl Run {
     /// Runs the query; the first rows go to `ready`, the others to `rows`, and how it ended to `end`.
     pub(super) async fn run(self, ready: Ready, rows: Rows, end: End) {
-        let Self { shared, request, query, purpose, turn } = self;
-        let counters = Arc::new(ReadCounters::default());
+        let Self { shared, request, query, purpose, turn, listed } = self;
+        let running = Arc::clone(&listed.query);
         shared.metrics.active.inc();
         let mut ending = Ending {
             shared: Arc::clone(&shared),
-            counters: Arc::clone(&counters),
-            started: Instant::now(),
+            listed,
+            started: running.begun(),
             rows: 0,
             outcome: "cancelled",
             _turn: turn,
         };
-        let limit = shared.components.options.timeout;
-        let deadline = limit.map(|limit| ending.started + limit);
-        let start = unpanicked(start(&shared, &request, &query, purpose, &counters));
-        let started = match within(limit, deadline, start).await {
+        let limits = Limits {
+            time: shared.components.options.timeout,
+            deadline: shared.components.options.timeout.map(|limit| Instant::now() + limit),
+            rows: shared.components.options.rows_max,
+        };
+        let start = unpanicked(start(&shared, &request, &query, purpose, &running));
+        let started = match limits.keep(&running, start).await {
             Ok(started) => started,
             Err(error) => {
-                let error = shared.completed(error);
-                ending.outcome = error.kind().as_str();
+                let error = shared.completed(error, &running);
+                ending.outcome = error.outcome();
                 // Counted before it is told; a requester that went away takes no answer.
                 drop(ending);
                 let _ = ready.send(Err(error));
                 return;
             }
         };
-        ending.rows += started.begun.first.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        ending.rows = running.returned(started.begun.first.as_ref().map_or(0, |batch| batch.num_rows() as u64));
         if ready.send(Ok(started.begun)).is_err() {
             return;
         }
         // A slow taker of rows is bounded too, else it could keep memory and turn for ever.
-        let sent = within(limit, deadline, unpanicked(send_all(started.rest, &rows, &mut ending.rows))).await;
+        let sending = unpanicked(send_all(started.rest, &rows, &running, &limits));
+        let sent = limits.keep(&running, sending).await;
+        ending.rows = running.returned(0);
         let result = match sent {
             Ok(Sent::All) => Ok(()),
             Ok(Sent::Unwanted) => return,
-            Err(error) => Err(shared.completed(error)),
+            Err(error) => Err(shared.completed(error, &running)),
         };
-        ending.outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |()| "ok");
+        ending.outcome = result.as_ref().map_or_else(Error::outcome, |()| "ok");
         drop(ending);
         let _ = end.send(result);
+    }
+}
+
+/// How far a query may go.
+struct Limits {
+    time: Option<Duration>,
+    deadline: Option<Instant>,
+    rows: Option<u64>,
+}
+
+impl Limits {
+    /// Does some of a query's work, no longer than it may take and until somebody ends it.
+    async fn keep<T>(&self, running: &RunningQuery, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = running.cancelled.cancelled() => Err(Error::Cancelled),
+            done = within(self.time, self.deadline, work) => done,
+        }
+    }
+
+    /// Whether that many rows are too many.
+    fn check(&self, rows: u64) -> Result<()> {
+        match self.rows {
+            Some(limit) if rows > limit => Err(Error::TooManyRows { limit }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -134,26 +166,31 @@ enum Sent {
     Unwanted,
 }
 
-async fn send_all(mut rest: SendableRecordBatchStream, rows: &Rows, count: &mut u64) -> Result<Sent> {
+async fn send_all(
+    mut rest: SendableRecordBatchStream,
+    rows: &Rows,
+    running: &RunningQuery,
+    limits: &Limits,
+) -> Result<Sent> {
     while let Some(batch) = rest.next().await.transpose()? {
-        let sent = batch.num_rows() as u64;
+        limits.check(running.returned(batch.num_rows() as u64))?;
         if rows.send(batch).await.is_err() {
             return Ok(Sent::Unwanted);
         }
-        *count += sent;
     }
     Ok(Sent::All)
 }
 
 impl Shared {
     /// Adds what only the querier knows about a limit.
-    fn completed(&self, error: Error) -> Error {
-        match error {
-            Error::Memory { .. } => Error::Memory {
+    fn completed(&self, error: Error, running: &RunningQuery) -> Error {
+        match (error, running.memory.refused_at()) {
+            (Error::Memory { .. }, Some(limit)) => Error::OwnMemory { limit_mib: limit >> 20 },
+            (Error::Memory { .. }, None) => Error::Memory {
                 limit_mib: self.components.options.memory_bytes_max >> 20,
                 shared: self.metrics.active.get() > 1,
             },
-            other => other,
+            (other, _) => other,
         }
     }
 }
@@ -176,14 +213,14 @@ async fn start(
     request: &QueryRequest,
     query: &dialect::Query,
     purpose: Purpose,
-    counters: &Arc<ReadCounters>,
+    running: &RunningQuery,
 ) -> Result<Started> {
     let mut vanished: Option<String> = None;
     for attempt in 0..=REPLANS_MAX {
         // A file that vanished is looked up in a view that is as new as can be, however old a first one may be.
         let freshness = if attempt == 0 { shared.freshness() } else { Freshness::default() };
         let reader = shared.reader(freshness);
-        match attempt_once(shared, request, query, purpose, &reader, counters).await {
+        match attempt_once(shared, request, query, purpose, &reader, running).await {
             Err(Error::Vanished { path }) if attempt > 0 && reader.stale().is_some() => {
                 return Err(Error::Outdated { path });
             }
@@ -208,10 +245,10 @@ async fn attempt_once(
     query: &dialect::Query,
     purpose: Purpose,
     reader: &Arc<dyn Reader>,
-    counters: &Arc<ReadCounters>,
+    running: &RunningQuery,
 ) -> Result<Started> {
     if purpose == Purpose::Describe {
-        let (_, logical) = plan::logical(shared, request, query, reader, counters).await?;
+        let (_, logical) = plan::logical(shared, request, query, reader, running).await?;
         let mut rows = answer::described(logical.schema().as_arrow())?;
         let first = rows.next().await.transpose()?;
         let schema = Arc::clone(rows.schema());
@@ -220,7 +257,8 @@ async fn attempt_once(
         let begun = Begun { schema, first, stale: reader.stale() };
         return Ok(Started { begun, rest: Box::pin(rest) });
     }
-    let planned = plan::plan(shared, request, query, reader, counters).await?;
+    let planned = plan::plan(shared, request, query, reader, running).await?;
+    running.planned(&planned.physical);
     let schema = planned.physical.schema();
     let mut rest = execute_stream(planned.physical, planned.context)?;
     loop {

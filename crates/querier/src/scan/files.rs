@@ -32,7 +32,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::reader::CountedReaders;
-use super::{LAYERS_URL, ScanContext};
+use super::{LAYERS_URL, ScanContext, StoredFile};
 
 /// Lists of values longer than this are not used to rule out files.
 const PRUNING_LIST_MAX: usize = 100;
@@ -53,7 +53,7 @@ pub(crate) struct PlannedFile {
 #[derive(Clone, Copy)]
 pub(crate) struct FileScan<'a> {
     pub(crate) schema: &'a SchemaRef,
-    pub(crate) table: &'a TableDef,
+    pub(crate) table: &'a Arc<TableDef>,
     pub(crate) context: &'a Arc<ScanContext>,
     pub(crate) state: &'a dyn Session,
     /// Whether conditions are evaluated while decoding, before other columns are read.
@@ -222,6 +222,11 @@ impl FileScan<'_> {
             version: None,
         };
         let mut partitioned = PartitionedFile::new_from_meta(meta).with_statistics(Arc::clone(&planned.statistics));
+        partitioned = partitioned.with_extension(StoredFile {
+            file: Arc::clone(file),
+            table: Arc::clone(self.table),
+            context: Arc::clone(self.context),
+        });
         if file.tail_bytes > 0 {
             partitioned = partitioned.with_metadata_size_hint(file.tail_bytes as usize);
         }

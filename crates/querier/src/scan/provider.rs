@@ -76,7 +76,7 @@ impl Table {
     fn file_scan<'a>(&'a self, state: &'a dyn Session) -> FileScan<'a> {
         FileScan {
             schema: &self.schema,
-            table: self.table(),
+            table: self.definition(),
             context: &self.context,
             state,
             row_filter: false,

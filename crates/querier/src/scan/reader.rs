@@ -69,7 +69,8 @@ impl MetadataCache {
         Some(Arc::clone(metadata.parquet_metadata()))
     }
 
-    async fn fetch(
+    /// The footer and page indexes of an object; read at most once.
+    pub(crate) async fn fetch(
         &self,
         store: &dyn ObjectStore,
         meta: &ObjectMeta,

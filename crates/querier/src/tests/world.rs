@@ -107,6 +107,7 @@ impl World {
             store,
             unflushed,
             clock: self.clock.clone(),
+            ids: Arc::new(SystemIds),
             options,
             runtime: tokio::runtime::Handle::current(),
         }
@@ -245,6 +246,7 @@ pub(crate) fn batch(table: &TableDef, rows: &[Row]) -> RecordBatch {
 
 pub(crate) fn request(sql: &str) -> QueryRequest {
     QueryRequest {
+        id: None,
         sql: sql.to_owned(),
         database: "mydb".to_owned(),
         show_virtual: false,

@@ -169,9 +169,13 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
         },
         query: QuerySettings {
             memory_bytes_max: reader.value("GIGAPI_QUERY_MEMORY", |t| values::auto(t, values::bytes_in_memory)),
+            memory_bytes_max_each: reader
+                .value("GIGAPI_QUERY_MEMORY_EACH", |t| values::auto(t, values::bytes_in_memory)),
             threads: reader.value("GIGAPI_QUERY_THREADS", |t| values::auto(t, values::count)),
             timeout: reader.value("GIGAPI_QUERY_TIMEOUT_S", values::seconds_or_never),
             concurrency_max: reader.value("GIGAPI_QUERY_CONCURRENCY", |t| values::auto(t, values::count)),
+            queue_wait: reader.value("GIGAPI_QUERY_QUEUE_S", values::seconds_or_never).unwrap_or_default(),
+            rows_max: reader.value("GIGAPI_QUERY_ROWS_MAX", rows_or_unlimited),
             snapshot_age_max: reader.value("GIGAPI_SNAPSHOT_AGE_S", values::seconds_or_never).unwrap_or_default(),
             sql_bytes_max: reader.value("GIGAPI_SQL_BYTES_MAX", values::bytes_in_memory),
         },
@@ -212,6 +216,11 @@ fn merge_memory(text: &str) -> Parsed<u64> {
         bytes if bytes >= MERGE_MEMORY_MIN => Ok(bytes),
         _ => Err("is less than 64MiB".to_owned()),
     }
+}
+
+fn rows_or_unlimited(text: &str) -> values::Parsed<Option<u64>> {
+    let rows = values::count_or_none(text)?;
+    Ok(u64::try_from(rows).ok().filter(|rows| *rows > 0))
 }
 
 fn bytes_or_unlimited(text: &str) -> Parsed<Option<u64>> {

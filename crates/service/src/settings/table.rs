@@ -97,6 +97,7 @@ const SIZE: &str = "a size above zero, as 1048576, 64MiB or 1GB";
 const AUTO_SIZE: &str = "auto, or a size above zero, as 4GiB";
 const COUNT: &str = "a whole number of at least 1";
 const AUTO_COUNT: &str = "auto, or a whole number of at least 1";
+const COUNT_OR_UNLIMITED: &str = "a whole number; 0 is unlimited";
 const SECONDS: &str = "seconds above zero, fractions count; or a duration, as 500ms or 2m";
 const SECONDS_OR_NEVER: &str = "seconds, fractions count; or a duration, as 500ms or 2m; 0 is never";
 const SECONDS_OR_NONE: &str = "seconds, fractions count; or a duration, as 500ms or 2m";
@@ -229,9 +230,22 @@ pub const SETTINGS: &[Descriptor] = &[
     ),
     setting("GIGAPI_QUERY_MEMORY", "auto", AUTO_SIZE, "Memory for queries, above which they spill or fail.")
         .also(&["DUCKDB_MEM_LIMIT"]),
+    setting(
+        "GIGAPI_QUERY_MEMORY_EACH",
+        "auto",
+        AUTO_SIZE,
+        "The part of it that one query may take; auto is half of GIGAPI_QUERY_MEMORY.",
+    ),
     setting("GIGAPI_QUERY_THREADS", "auto", AUTO_COUNT, "Threads for queries.").also(&["DUCKDB_THREAD_LIMIT"]),
     setting("GIGAPI_QUERY_TIMEOUT_S", "300", SECONDS_OR_NEVER, "How long one query may run."),
-    setting("GIGAPI_QUERY_CONCURRENCY", "auto", AUTO_COUNT, "How many queries run at once; more get 503."),
+    setting("GIGAPI_QUERY_CONCURRENCY", "auto", AUTO_COUNT, "How many queries run at once; more wait for their turn."),
+    setting(
+        "GIGAPI_QUERY_QUEUE_S",
+        "5",
+        SECONDS_OR_NONE,
+        "How long a query waits for its turn before it gets 503.",
+    ),
+    setting("GIGAPI_QUERY_ROWS_MAX", "0", COUNT_OR_UNLIMITED, "Rows of one answer, above which the query fails."),
     setting(
         "GIGAPI_SNAPSHOT_AGE_S",
         "0",

@@ -157,12 +157,18 @@ pub struct CompactorSettings {
 pub struct QuerySettings {
     /// Bytes of memory; `None` follows the machine.
     pub memory_bytes_max: Option<usize>,
+    /// The part of it that one query may take; `None` is half.
+    pub memory_bytes_max_each: Option<usize>,
     /// Threads; `None` follows the machine.
     pub threads: Option<usize>,
     /// For one query; `None` is unlimited.
     pub timeout: Option<Duration>,
     /// Queries at once; `None` follows the machine.
     pub concurrency_max: Option<usize>,
+    /// How long a query waits for its turn.
+    pub queue_wait: Duration,
+    /// Rows of one answer; `None` is unlimited.
+    pub rows_max: Option<u64>,
     /// How old a query's view of a table may be.
     pub snapshot_age_max: Duration,
     /// Bytes of one query's text.

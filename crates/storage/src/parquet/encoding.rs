@@ -22,3 +22,23 @@ pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
 pub(super) fn zigzag(out: &mut Vec<u8>, value: i64) {
     varint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
+
+/// Takes an unsigned LEB128 number from the front.
+pub(super) fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Takes a signed number from the front.
+pub(super) fn read_zigzag(bytes: &mut &[u8]) -> Option<i64> {
+    let value = read_varint(bytes)?;
+    Some((value >> 1) as i64 ^ -((value & 1) as i64))
+}

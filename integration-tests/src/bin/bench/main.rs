@@ -5,6 +5,7 @@ mod catalog;
 mod ingest;
 mod load;
 mod merge;
+mod queries;
 mod shared;
 mod single;
 mod start;
@@ -49,6 +50,10 @@ fn main() -> Result<()> {
         }
         if runs("start") {
             start::idle().await?;
+        }
+        // Needs other engines, so it runs only when it is named: `make bench-queries` installs them.
+        if wanted.iter().any(|each| each == "queries") {
+            queries::run().await?;
         }
         Ok(())
     })

@@ -3,7 +3,7 @@
 //! Blocks hold 256 differences in 4 miniblocks of 64, so that a miniblock of width `w` is exactly `w` 64-bit words
 //! and packing never crosses its end.
 
-use super::{varint, zigzag};
+use super::{read_varint, read_zigzag, varint, zigzag};
 
 const MINIBLOCK: usize = 64;
 const MINIBLOCKS: usize = 4;
@@ -94,4 +94,115 @@ fn pack_any(values: &[u64; MINIBLOCK], width: usize, out: &mut Vec<u8>) {
             word = if used == 0 { 0 } else { value >> (width - used) };
         }
     }
+}
+
+/// Appends `count` values, whatever the size of blocks that their writer chose; says what is wrong where they are none.
+pub(in crate::parquet) fn decode(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(), String> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut rest = bytes;
+    let mut header = || read_varint(&mut rest).ok_or("integers without their header");
+    let (block, miniblocks, total) = (header()?, header()?, header()?);
+    let mut value = read_zigzag(&mut rest).ok_or("integers without their first value")?;
+    let (Ok(block), Ok(miniblocks)) = (usize::try_from(block), usize::try_from(miniblocks)) else {
+        return Err("a block of integers that is too long".to_owned());
+    };
+    if total != count as u64 || miniblocks == 0 || block == 0 || block % miniblocks != 0 || block > 1 << 20 {
+        return Err(format!("{total} integers in blocks of {block} for {count} rows"));
+    }
+    let each = block / miniblocks;
+    out.reserve(count);
+    out.push(value);
+    let end = out.len() - 1 + count;
+    while out.len() < end {
+        let min = read_zigzag(&mut rest).ok_or("a block of integers without its minimum")?;
+        let (widths, packed) = rest.split_at_checked(miniblocks).ok_or("a block of integers without its widths")?;
+        rest = packed;
+        for &width in widths {
+            let left = end - out.len();
+            if left == 0 {
+                break;
+            }
+            let length = (each * usize::from(width)).div_ceil(8);
+            if width > 64 {
+                return Err(format!("integers of {width} bits"));
+            }
+            // The last miniblock may end with its last value.
+            let (packed, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
+            unpack(packed, usize::from(width), each.min(left), min, &mut value, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends `count` values: each is the one before it, the minimum, and a packed difference.
+fn unpack(
+    packed: &[u8],
+    width: usize,
+    count: usize,
+    min: i64,
+    value: &mut i64,
+    out: &mut Vec<i64>,
+) -> Result<(), String> {
+    if packed.len() * 8 < count * width {
+        return Err("fewer bytes than integers".to_owned());
+    }
+    let mut add = |delta: u64| {
+        *value = value.wrapping_add(min).wrapping_add(delta as i64);
+        *value
+    };
+    macro_rules! by_width {
+        ($($fixed:literal)*) => {
+            match width {
+                0 => {
+                    out.extend((0..count).map(|_| add(0)));
+                    return Ok(());
+                }
+                $($fixed => {
+                    let (miniblocks, _) = packed.as_chunks::<{ $fixed * 8 }>();
+                    for miniblock in miniblocks.iter().take(count / MINIBLOCK) {
+                        let deltas = unpack_fixed::<$fixed, { $fixed * 8 }>(miniblock);
+                        out.extend(deltas.iter().map(|&delta| add(delta)));
+                    }
+                    (count / MINIBLOCK).min(miniblocks.len()) * MINIBLOCK
+                })*
+                _ => 0,
+            }
+        };
+    }
+    let done = by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24);
+    out.extend((done..count).map(|index| add(bits(packed, index * width, width))));
+    Ok(())
+}
+
+/// 64 differences of `WIDTH` bits from `BYTES` bytes.
+#[inline(always)]
+fn unpack_fixed<const WIDTH: usize, const BYTES: usize>(packed: &[u8; BYTES]) -> [u64; MINIBLOCK] {
+    let (chunks, _) = packed.as_chunks::<8>();
+    let mut words = [0_u64; WIDTH];
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+    let mask = u64::MAX >> (64 - WIDTH);
+    std::array::from_fn(|index| {
+        let bit = index * WIDTH;
+        let (word, shift) = (bit / 64, bit % 64);
+        let mut value = words[word] >> shift;
+        if shift + WIDTH > 64 {
+            value |= words[word + 1] << (64 - shift);
+        }
+        value & mask
+    })
+}
+
+/// `width` bits, at most 64, from bit `at` on; bits beyond the end are zero.
+fn bits(packed: &[u8], at: usize, width: usize) -> u64 {
+    let (first, shift) = (at / 8, at % 8);
+    let mut wide = [0_u8; 16];
+    let bytes = (shift + width).div_ceil(8).min(packed.len() - first.min(packed.len()));
+    wide[..bytes].copy_from_slice(&packed[first..first + bytes]);
+    let value = u128::from_le_bytes(wide) >> shift;
+    (value & (u128::MAX >> (128 - width.max(1)))) as u64
 }

@@ -5,7 +5,7 @@
 
 use arrow::buffer::NullBuffer;
 
-use super::varint;
+use super::{read_varint, varint};
 
 /// From this length on a run is stored as a run.
 const RUN_MIN: usize = 8;
@@ -109,4 +109,75 @@ pub(in crate::parquet) fn presence(rows: usize, nulls: Option<&NullBuffer>, out:
     }
     let bytes = (out.len() - at - 4) as u32;
     out[at..at + 4].copy_from_slice(&bytes.to_le_bytes());
+}
+
+/// Hands `count` values to `each` as runs, in their order; says what is wrong where they are none.
+pub(in crate::parquet) fn decode(
+    bytes: &[u8],
+    width: u8,
+    count: usize,
+    each: &mut impl FnMut(u32, usize),
+) -> Result<(), String> {
+    if width > 32 {
+        return Err(format!("codes of {width} bits"));
+    }
+    let mut rest = bytes;
+    let mut left = count;
+    while left > 0 {
+        let header = read_varint(&mut rest).ok_or("fewer codes than values")?;
+        let length = usize::try_from(header >> 1).unwrap_or(usize::MAX);
+        if header & 1 == 0 {
+            let size = usize::from(width.div_ceil(8));
+            let (value, after) = rest.split_at_checked(size).ok_or("a run without its value")?;
+            rest = after;
+            let mut word = [0_u8; 4];
+            word[..size].copy_from_slice(value);
+            let taken = length.min(left);
+            if taken == 0 {
+                return Err("a run of no values".to_owned());
+            }
+            each(u32::from_le_bytes(word), taken);
+            left -= taken;
+        } else {
+            // The last group may be cut off after its last value.
+            let size = length.saturating_mul(usize::from(width)).min(rest.len());
+            let (packed, after) = rest.split_at(size);
+            rest = after;
+            let taken = length.saturating_mul(RUN_MIN).min(left);
+            if taken == 0 || packed.len() * 8 < taken * usize::from(width) {
+                return Err("fewer bytes than codes".to_owned());
+            }
+            unpack(packed, width, taken, each);
+            left -= taken;
+        }
+    }
+    Ok(())
+}
+
+/// Packed codes as runs.
+fn unpack(packed: &[u8], width: u8, count: usize, each: &mut impl FnMut(u32, usize)) {
+    let (mut word, mut filled) = (0_u64, 0_u32);
+    let mut bytes = packed.iter();
+    let mask = u32::MAX.checked_shr(32 - u32::from(width)).unwrap_or(0);
+    let mut open: Option<(u32, usize)> = None;
+    for _ in 0..count {
+        while filled < u32::from(width) {
+            word |= u64::from(bytes.next().copied().unwrap_or(0)) << filled;
+            filled += 8;
+        }
+        let code = word as u32 & mask;
+        word >>= width;
+        filled -= u32::from(width);
+        match &mut open {
+            Some((value, length)) if *value == code => *length += 1,
+            open => {
+                if let Some((value, length)) = open.replace((code, 1)) {
+                    each(value, length);
+                }
+            }
+        }
+    }
+    if let Some((value, length)) = open {
+        each(value, length);
+    }
 }

@@ -36,6 +36,18 @@ pub(in crate::parquet) fn split_floats(values: &[f64], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends 64-bit floats from eight streams of bytes; whether they hold that many.
+pub(in crate::parquet) fn join_floats(streams: &[u8], count: usize, out: &mut Vec<f64>) -> bool {
+    let stride = streams.len() / 8;
+    if stride < count {
+        return false;
+    }
+    let stream = |byte: usize| &streams[byte * stride..byte * stride + count];
+    let all: [&[u8]; 8] = std::array::from_fn(stream);
+    out.extend((0..count).map(|index| f64::from_le_bytes(std::array::from_fn(|byte| all[byte][index]))));
+    true
+}
+
 /// Appends one string.
 pub(in crate::parquet) fn string(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(value.len() as u32).to_le_bytes());
