@@ -5,6 +5,7 @@ there as Arrow data, how many there were, and the sum of all their numbers, by w
 """
 
 import json
+import os
 import sys
 import time
 
@@ -21,16 +22,17 @@ def duckdb_engine(files):
     connection = duckdb.connect()
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute(f"CREATE VIEW cpu AS SELECT * FROM read_parquet({files!r}, hive_partitioning = false)")
-    return lambda sql: connection.execute(sql).to_arrow_table()
+    return lambda sql: connection.sql(sql).to_arrow_table()
 
 
 def chdb_engine(files):
     from chdb import session
 
     engine = session.Session()
-    # A file's path may hold characters that are wildcards to the engine; those of a bench's folder do not.
-    listed = ",".join(files)
-    source = f"file('{{{listed}}}', Parquet)"
+    # A list of files is written as a pattern, which has to begin with the folder that they share.
+    folder = os.path.commonpath(files)
+    listed = ",".join(os.path.relpath(file, folder) for file in files)
+    source = f"file('{folder}/{{{listed}}}', Parquet)"
     settings = " SETTINGS output_format_arrow_string_as_string = 1"
 
     def ask(sql):

@@ -101,7 +101,8 @@ impl Asked {
         // JSON and forms write a statement longer than it is, but not ten times.
         let bytes_max = querier.sql_bytes_max().saturating_mul(4).saturating_add(64 * 1024);
         let (parts, body) = request.into_parts();
-        let header = |name: http::HeaderName| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let header =
+            |name: http::HeaderName| parts.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let bytes = collect_body(body, bytes_max).await?;
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let is_json = header(CONTENT_TYPE).is_some_and(|value| value.starts_with("application/json"));

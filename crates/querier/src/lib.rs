@@ -21,8 +21,8 @@ mod view;
 pub use error::{Error, Result};
 pub use http::{QUERY_ENDPOINTS, routes};
 pub use querier::{
-    Answer, Habits, Querier, QuerierComponents, QueryFigures, QueryId, QueryProgress, QueryRequest, QueryState, QueryStatus,
-    QueryTimes,
+    Answer, Habits, Querier, QuerierComponents, QueryFigures, QueryId, QueryProgress, QueryRequest, QueryState,
+    QueryStatus, QueryTimes,
 };
 pub use service::{alone, part, run};
 pub use settings::QueryOptions;

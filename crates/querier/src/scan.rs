@@ -20,7 +20,7 @@ use gigapi_model::{DataFile, TableDef};
 use object_store::ObjectStore;
 
 pub(crate) use provider::Table;
-pub(crate) use reader::{MetadataCache, ReadCounters};
+pub(crate) use reader::{CountedReaders, MetadataCache, ReadCounters};
 pub(crate) use statistics::StatisticsCache;
 
 /// Names the layers to the engine. The scheme is ours alone, so that no statement can name another store.

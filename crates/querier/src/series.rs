@@ -12,6 +12,7 @@
 
 mod chunks;
 mod conditions;
+mod edges;
 mod exec;
 mod figures;
 mod groups;

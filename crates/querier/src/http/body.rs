@@ -261,7 +261,12 @@ async fn encode(rows: Answer, encoder: Box<dyn Encoder>, sink: Sink, pieces: Pie
 }
 
 /// Sends all pieces but the last, which it answers.
-async fn pump(mut rows: Answer, mut encoder: Box<dyn Encoder>, mut sink: Sink, pieces: &Pieces) -> Result<Piece, Error> {
+async fn pump(
+    mut rows: Answer,
+    mut encoder: Box<dyn Encoder>,
+    mut sink: Sink,
+    pieces: &Pieces,
+) -> Result<Piece, Error> {
     let unwritable = |error: arrow::error::ArrowError| Error::invalid(format!("the answer cannot be written: {error}"));
     let compressing = |error: io::Error| Error::internal(format!("compressing an answer: {error}"));
     let mut encoded = Vec::new();

@@ -1,7 +1,7 @@
 //! What an answer's headers and trailers say of its query.
 
-use http::header::{HeaderName, HeaderValue};
 use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
 
 use crate::{QueryFigures, QueryId, QueryProgress};
 

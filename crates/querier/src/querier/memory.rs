@@ -23,7 +23,13 @@ pub(crate) struct QueryMemory {
 
 impl QueryMemory {
     pub(crate) fn new(shared: Arc<dyn MemoryPool>, bytes_max: usize) -> Self {
-        Self { shared, bytes_max, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), refused: AtomicBool::new(false) }
+        Self {
+            shared,
+            bytes_max,
+            used: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
+        }
     }
 
     /// The most that was held at once.

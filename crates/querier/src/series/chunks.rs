@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory as _;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::basic::Encoding;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use gigapi_model::{FieldId, TableDef};
 use gigapi_storage::{Chunk, ChunkBytes};
 use object_store::ObjectStore;
 
-use crate::scan::ScanContext;
+use crate::scan::{CountedReaders, ScanContext};
 
 /// An open data file.
 pub(super) struct OpenFile<'a> {
@@ -64,6 +67,30 @@ impl<'a> OpenFile<'a> {
         Some(Chunk { metadata: row_group.column(leaf), locations, rows })
     }
 
+    /// The file's leaf of a table's column.
+    pub(super) fn leaf(&self, column: usize) -> Option<usize> {
+        self.leaves[column]
+    }
+
+    /// By leaf, the table's column.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        let mut columns: Vec<(usize, usize)> =
+            self.leaves.iter().enumerate().filter_map(|(column, leaf)| Some(((*leaf)?, column))).collect();
+        columns.sort_unstable();
+        columns.into_iter().map(|(_, column)| column)
+    }
+
+    /// A reader for what is not read page by page.
+    pub(super) fn reader(&self) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let readers = CountedReaders {
+            store: Arc::clone(&self.context.store),
+            metadata: Arc::clone(&self.context.metadata),
+            counters: Arc::clone(&self.context.counters),
+        };
+        let metrics = ExecutionPlanMetricsSet::new();
+        readers.create_reader(0, self.file.clone(), self.file.metadata_size_hint, &metrics)
+    }
+
     /// Whether all values of a table's column can be decoded page by page; a column that the file lacks has none.
     pub(super) fn is_decodable(&self, column: usize) -> bool {
         let is_known = |chunk: &Chunk<'_>| {
@@ -90,6 +117,9 @@ impl<'a> OpenFile<'a> {
         let location = &self.file.object_meta.location;
         let fetched = self.context.store.get_ranges(location, &all).await;
         let mut fetched = fetched.map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?.into_iter();
-        Ok(of_each.iter().map(|ranges| Arc::new(ChunkBytes::new(ranges, fetched.by_ref().take(ranges.len())))).collect())
+        Ok(of_each
+            .iter()
+            .map(|ranges| Arc::new(ChunkBytes::new(ranges, fetched.by_ref().take(ranges.len()))))
+            .collect())
     }
 }

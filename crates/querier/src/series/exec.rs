@@ -3,6 +3,7 @@
 //! Its partitions take files from one queue, newest first, each until none is left. What a partition has folded is handed on
 //! when all files are done, or earlier if it grows too large: the engine's second half puts equal groups together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -26,6 +27,8 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
+use super::chunks::OpenFile;
+use super::edges::{Edge, Edges, Found};
 use super::shape::{Asked, Shape};
 use super::unit::{Folded, Outcome, fold_file};
 use crate::scan::StoredFile;
@@ -78,9 +81,12 @@ impl SeriesFoldExec {
         generic: Generic,
         partitions: usize,
     ) -> Self {
-        // The newest first, since it is most likely to be in some cache.
-        let newest = |file: &PartitionedFile| file.extension::<StoredFile>().map(|stored| stored.file.time.max);
-        files.sort_by_key(|file| std::cmp::Reverse(newest(file)));
+        let time = |file: &PartitionedFile| file.extension::<StoredFile>().map(|stored| stored.file.time);
+        match shape.edge {
+            Some(Edge::Oldest) => files.sort_by_key(|file| time(file).map(|time| time.min)),
+            // Rows that are asked for once more lie there most often.
+            Some(Edge::Newest) | None => files.sort_by_key(|file| std::cmp::Reverse(time(file).map(|time| time.max))),
+        }
         let properties = PlanProperties::new(
             EquivalenceProperties::new(generic.aggregate.schema()),
             Partitioning::UnknownPartitioning(partitions.min(files.len()).max(1)),
@@ -198,17 +204,18 @@ impl Worker {
     /// What is handed on next, and who goes on.
     async fn piece(mut self) -> Result<Option<(SendableRecordBatchStream, Self)>> {
         loop {
-            let Some(file) = self.files.get(self.next.fetch_add(1, Ordering::Relaxed)).cloned() else {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = self.files.get(number).cloned() else {
                 if self.folded.is_empty() {
                     return Ok(None);
                 }
-                let batches = self.take()?;
+                let batches = self.take().await?;
                 return Ok(Some((self.stream(batches), self)));
             };
             let outcome = {
                 let timer = self.metrics.elapsed_compute().clone();
                 let _running = timer.timer();
-                fold_file(&self.shape, &self.stored, &file, &mut self.folded).await?
+                fold_file(&self.shape, &self.stored, (number, &file), &mut self.folded).await?
             };
             if outcome == Outcome::NotUnderstood {
                 let alone = self.generic(file)?.execute(0, Arc::clone(&self.context))?;
@@ -216,7 +223,7 @@ impl Worker {
             }
             let grown = self.reservation.lock().try_resize(self.folded.bytes());
             if grown.is_err() {
-                let batches = self.take()?;
+                let batches = self.take().await?;
                 return Ok(Some((self.stream(batches), self)));
             }
             tokio::task::consume_budget().await;
@@ -230,9 +237,14 @@ impl Worker {
     }
 
     /// All groups so far; folding goes on with none.
-    fn take(&mut self) -> Result<Vec<RecordBatch>> {
+    async fn take(&mut self) -> Result<Vec<RecordBatch>> {
         let folded = std::mem::replace(&mut self.folded, Folded::new(&self.shape));
-        let mut columns: Vec<ArrayRef> = folded.groups.keys(&self.shape.keys)?;
+        let keys: Vec<ArrayRef> = folded.groups.keys(&self.shape.keys)?;
+        let found = match &folded.edges {
+            Some(edges) => Some(self.found(edges).await?),
+            None => None,
+        };
+        let mut columns = keys.clone();
         for asked in &self.shape.asked {
             match asked {
                 Asked::Rows => {
@@ -242,6 +254,12 @@ impl Worker {
                 Asked::Of { number, statistic, types } => {
                     columns.extend(folded.figures[*number].states(*statistic, types)?);
                 }
+                Asked::Edge(call) => {
+                    let Some(found) = &found else {
+                        return Err(DataFusionError::Internal("an edge that nobody looked for".to_owned()));
+                    };
+                    columns.extend(call.states(&keys, found)?);
+                }
             }
         }
         let rows = folded.groups.len();
@@ -250,6 +268,18 @@ impl Worker {
         self.reservation.lock().free();
         let starts = (0..rows).step_by(self.rows_max);
         Ok(starts.map(|start| all.slice(start, self.rows_max.min(rows - start))).collect())
+    }
+
+    /// Reads the rows that were found.
+    async fn found(&self, edges: &Edges) -> Result<Found> {
+        let (columns, table) = (self.shape.edge_columns(), &self.stored.table);
+        let mut read = BTreeMap::new();
+        for ((file, row_group), rows) in edges.wanted() {
+            let open = OpenFile::open(&self.stored.context, &self.files[file], table).await?;
+            let batch = open.rows(row_group, &rows, &columns, table).await?;
+            read.insert((file, row_group), (rows, batch));
+        }
+        edges.found(&read, &columns, table)
     }
 
     fn stream(&self, batches: Vec<RecordBatch>) -> SendableRecordBatchStream {

@@ -113,19 +113,16 @@ impl Figures {
 
     fn fold_integers(&mut self, group: usize, values: &[i64]) {
         self.counts[group] += values.len() as u64;
-        let order = |value: i64| if self.kind == NumberKind::Unsigned { value ^ i64::MIN } else { value };
+        let is_unsigned = self.kind == NumberKind::Unsigned;
         if self.kept.sum {
-            self.integer_sums[group] += match self.kind {
-                NumberKind::Unsigned => unsigned_sum(values),
-                _ => signed_sum(values),
-            };
+            self.integer_sums[group] += if is_unsigned { unsigned_sum(values) } else { signed_sum(values) };
         }
         if self.kept.min {
-            let min = values.iter().fold(i64::MAX, |min, &value| min.min(order(value)));
+            let min = if is_unsigned { least(values, |value| value ^ i64::MIN) } else { least(values, |value| value) };
             self.mins[group] = self.mins[group].min(min);
         }
         if self.kept.max {
-            let max = values.iter().fold(i64::MIN, |max, &value| max.max(order(value)));
+            let max = if is_unsigned { most(values, |value| value ^ i64::MIN) } else { most(values, |value| value) };
             self.maxs[group] = self.maxs[group].max(max);
         }
     }
@@ -136,12 +133,10 @@ impl Figures {
             self.float_sums[group] += float_sum(values);
         }
         if self.kept.min {
-            let min = values.iter().fold(i64::MAX, |min, &value| min.min(ordered(value)));
-            self.mins[group] = self.mins[group].min(min);
+            self.mins[group] = self.mins[group].min(least(values, ordered));
         }
         if self.kept.max {
-            let max = values.iter().fold(i64::MIN, |max, &value| max.max(ordered(value)));
-            self.maxs[group] = self.maxs[group].max(max);
+            self.maxs[group] = self.maxs[group].max(most(values, ordered));
         }
     }
 
@@ -216,6 +211,24 @@ pub(super) fn state_types(kind: NumberKind, statistic: Statistic) -> Vec<DataTyp
         Statistic::Mean => vec![DataType::UInt64, DataType::Float64],
         Statistic::Sum | Statistic::Min | Statistic::Max => vec![value],
     }
+}
+
+#[inline(always)]
+fn least<T: Copy>(values: &[T], order: impl Fn(T) -> i64) -> i64 {
+    let mut least = i64::MAX;
+    for &value in values {
+        least = least.min(order(value));
+    }
+    least
+}
+
+#[inline(always)]
+fn most<T: Copy>(values: &[T], order: impl Fn(T) -> i64) -> i64 {
+    let mut most = i64::MIN;
+    for &value in values {
+        most = most.max(order(value));
+    }
+    most
 }
 
 /// Sums of the upper and the lower halves of words overflow nowhere, and both are added several at a time.

@@ -54,13 +54,7 @@ pub(super) struct Groups {
 impl Groups {
     pub(super) fn new(tags: usize) -> Self {
         let values = (0..tags).map(|_| Values::default()).collect();
-        Self {
-            values,
-            combinations: HashMap::new(),
-            combined: Vec::new(),
-            numbers: HashMap::new(),
-            groups: Vec::new(),
-        }
+        Self { values, combinations: HashMap::new(), combined: Vec::new(), numbers: HashMap::new(), groups: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {

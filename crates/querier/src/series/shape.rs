@@ -12,6 +12,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use gigapi_model::{ColumnRole, ColumnType, TableDef};
 
 use super::conditions::Conditions;
+use super::edges::{Edge, EdgeCall};
 use super::figures::{Kept, NumberKind, Statistic, state_types};
 use super::keys::{Key, Span};
 
@@ -24,6 +25,8 @@ pub(super) struct Shape {
     /// What is asked, in the order of the result.
     pub(super) asked: Vec<Asked>,
     pub(super) conditions: Conditions,
+    /// The row of which values are asked for, if any are: the same for all of them.
+    pub(super) edge: Option<Edge>,
 }
 
 /// A column of numbers that is folded.
@@ -42,6 +45,8 @@ pub(super) enum Asked {
     Rows,
     /// A statistic of one of the numbers, in a state of these types.
     Of { number: usize, statistic: Statistic, types: Vec<DataType> },
+    /// A value of the oldest or the newest row.
+    Edge(EdgeCall),
 }
 
 impl Shape {
@@ -62,7 +67,7 @@ impl Shape {
         if keys.iter().filter(|key| matches!(key, Key::Span(_))).count() > 1 {
             return None;
         }
-        let mut shape = Self { keys, numbers: Vec::new(), asked: Vec::new(), conditions };
+        let mut shape = Self { keys, numbers: Vec::new(), asked: Vec::new(), conditions, edge: None };
         for call in aggregate.aggr_expr() {
             let asked = shape.asked(call, table, rebased)?;
             shape.asked.push(asked);
@@ -78,10 +83,16 @@ impl Shape {
     ) -> Option<Asked> {
         let arguments = call.expressions();
         let [argument] = arguments.as_slice() else { return None };
-        if call.is_distinct() || call.ignore_nulls() || !call.order_bys().is_empty() {
+        if call.is_distinct() || call.ignore_nulls() {
             return None;
         }
         let argument = rebased(argument)?;
+        if !call.order_bys().is_empty() {
+            let (call, edge) = EdgeCall::of(call, &argument, table, &self.keys, rebased)?;
+            let is_same = self.edge.is_none_or(|known| known == edge);
+            self.edge = Some(edge);
+            return is_same.then_some(Asked::Edge(call));
+        }
         let statistic = match call.fun().name() {
             "count" => Statistic::Count,
             "sum" => Statistic::Sum,
@@ -131,6 +142,26 @@ impl Shape {
         });
         self.numbers[number].kept.add(statistic);
         number
+    }
+
+    /// Columns of which the oldest or the newest row's value is asked for, each once.
+    pub(super) fn edge_columns(&self) -> Vec<usize> {
+        let mut columns: Vec<usize> = self
+            .asked
+            .iter()
+            .filter_map(|asked| match asked {
+                Asked::Edge(call) => Some(call.column),
+                Asked::Rows | Asked::Of { .. } => None,
+            })
+            .collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// Whether nothing is asked but values of the oldest or the newest row.
+    pub(super) fn is_edge_only(&self) -> bool {
+        self.asked.iter().all(|asked| matches!(asked, Asked::Edge(_)))
     }
 
     /// The spans of time that rows are grouped by.

@@ -51,7 +51,7 @@ fn apart(files: Vec<Vec<Row>>) -> Vec<Vec<Row>> {
     files.into_iter().enumerate().map(shift).collect()
 }
 
-const QUESTIONS: [&str; 16] = [
+const QUESTIONS: [&str; 21] = [
     "SELECT host, count(*), count(count), sum(count), min(count), max(count), avg(count) FROM {} GROUP BY host ORDER BY 1",
     "SELECT host, sum(bytes), min(bytes), max(bytes), count(bytes) FROM {} GROUP BY host ORDER BY 1",
     "SELECT host, min(load), max(load), count(load), round(avg(load), 3), round(sum(load), 3) FROM {} GROUP BY host ORDER BY 1",
@@ -68,6 +68,11 @@ const QUESTIONS: [&str; 16] = [
     "SELECT host, sum(count) FROM {} WHERE upper(host) LIKE 'A%' GROUP BY host HAVING sum(count) > 10 ORDER BY 1",
     "SELECT region, sum(count) + max(count) AS x FROM {} GROUP BY region ORDER BY x NULLS FIRST, region LIMIT 2",
     "SELECT host, sum(count) FROM {} WHERE count > 10 GROUP BY host ORDER BY 1",
+    "SELECT DISTINCT ON (host) * FROM {} ORDER BY host, time DESC",
+    "SELECT host, last_value(count ORDER BY time), last_value(region ORDER BY time), max(count), count(*) FROM {} GROUP BY host ORDER BY 1",
+    "SELECT host, first_value(load ORDER BY time), first_value(note ORDER BY time) FROM {} GROUP BY host ORDER BY 1",
+    "SELECT host, date_bin(INTERVAL '1 hour', time) AS t, last_value(count ORDER BY time) FROM {} GROUP BY host, t ORDER BY 1, 2",
+    "SELECT last_value(bytes ORDER BY time), last_value(host ORDER BY time) FROM {} WHERE region = 'north' AND time < '2025-04-24T08:00:00Z'",
 ];
 
 proptest! {
@@ -107,6 +112,8 @@ async fn what_depends_on_tags_and_time_is_folded_and_nothing_else() {
         "SELECT host, avg(count) FROM t GROUP BY host",
         "SELECT sum(count) FROM t WHERE host = 'a'",
         "SELECT date_bin(INTERVAL '1 minute', time) AS t, max(count) FROM t WHERE time > '2025-04-24' GROUP BY t",
+        "SELECT DISTINCT ON (host) * FROM t ORDER BY host, time DESC",
+        "SELECT host, last_value(note ORDER BY time) FROM t GROUP BY host",
     ] {
         assert!(is_folded(&querier, question).await, "{question}");
     }
@@ -118,6 +125,8 @@ async fn what_depends_on_tags_and_time_is_folded_and_nothing_else() {
         "SELECT host, avg(count) FILTER (WHERE count > 1) FROM t GROUP BY host",
         "SELECT date_trunc('month', time) AS m, avg(count) FROM t GROUP BY m",
         "SELECT host, avg(count + 1) FROM t GROUP BY host",
+        "SELECT host, last_value(count ORDER BY note) FROM t GROUP BY host",
+        "SELECT host, last_value(count ORDER BY time), first_value(count ORDER BY time) FROM t GROUP BY host",
     ] {
         assert!(!is_folded(&querier, question).await, "{question}");
     }

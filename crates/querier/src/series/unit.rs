@@ -10,6 +10,7 @@ use gigapi_storage::{Chunk, NumberPage, NumberReader, Numbers, PageError, TextRu
 
 use super::chunks::OpenFile;
 use super::conditions::Conditions;
+use super::edges::{Edges, Place};
 use super::figures::Figures;
 use super::groups::Groups;
 use super::keys::Span;
@@ -25,6 +26,7 @@ pub(super) struct Folded {
     pub(super) rows: Vec<u64>,
     /// By number of the shape.
     pub(super) figures: Vec<Figures>,
+    pub(super) edges: Option<Edges>,
     reader: NumberReader,
 }
 
@@ -32,7 +34,8 @@ impl Folded {
     pub(super) fn new(shape: &Shape) -> Self {
         let figures = shape.numbers.iter().map(|number| Figures::new(number.kind, number.kept)).collect();
         let groups = Groups::new(shape.key_tags().count());
-        Self { groups, rows: Vec::new(), figures, reader: NumberReader::default() }
+        let edges = shape.edge.map(Edges::new);
+        Self { groups, rows: Vec::new(), figures, edges, reader: NumberReader::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -42,7 +45,8 @@ impl Folded {
     /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
         let of_group: usize = self.figures.iter().map(Figures::group_bytes).sum();
-        self.groups.bytes() + self.groups.len() * (of_group + 8)
+        let of_edge = self.edges.as_ref().map_or(0, |_| size_of::<Option<(i64, Place)>>());
+        self.groups.bytes() + self.groups.len() * (of_group + of_edge + 8)
     }
 
     fn grow(&mut self) {
@@ -60,11 +64,11 @@ pub(super) enum Outcome {
     NotUnderstood,
 }
 
-/// Folds all row groups of a file.
+/// Folds all row groups of a file, which has that number among those of the fold.
 pub(super) async fn fold_file(
     shape: &Shape,
     stored: &StoredFile,
-    file: &PartitionedFile,
+    (number, file): (usize, &PartitionedFile),
     folded: &mut Folded,
 ) -> Result<Outcome> {
     let Some(time) = file.extension::<StoredFile>().map(|stored| stored.file.time) else {
@@ -72,7 +76,8 @@ pub(super) async fn fold_file(
     };
     // Spans are counted from their origin, which the very first and last times cannot be.
     let span = shape.span();
-    let is_countable = span.is_none_or(|span| span.start(time.min.nanos()).is_some() && span.start(time.max.nanos()).is_some());
+    let is_countable =
+        span.is_none_or(|span| span.start(time.min.nanos()).is_some() && span.start(time.max.nanos()).is_some());
     let columns = shape.numbers.iter().map(|number| number.column);
     let open = OpenFile::open(&stored.context, file, &stored.table).await?;
     let is_known = columns.chain(shape.key_tags()).all(|column| open.is_decodable(column));
@@ -81,7 +86,7 @@ pub(super) async fn fold_file(
     }
     stored.context.counters.files_opened.fetch_add(1, Ordering::Relaxed);
     for group in 0..open.metadata.num_row_groups() {
-        let unit = Unit { shape, open: &open, group, time };
+        let unit = Unit { shape, open: &open, file: number, group, time };
         unit.fold(folded).await?;
     }
     Ok(Outcome::Done)
@@ -91,6 +96,7 @@ pub(super) async fn fold_file(
 struct Unit<'a> {
     shape: &'a Shape,
     open: &'a OpenFile<'a>,
+    file: usize,
     group: usize,
     /// Of all rows of the file.
     time: TimeRange,
@@ -108,14 +114,28 @@ impl Unit<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let numbered = self.numbered(&tags, &combinations, &mut folded.groups)?;
-        let numbers: Vec<Option<Chunk<'_>>> = self.shape.numbers.iter().map(|number| self.open.chunk(self.group, number.column)).collect();
+        let mut numbered = self.numbered(&tags, &combinations, &mut folded.groups)?;
+        let mut wanted = wanted;
+        if self.shape.is_edge_only() && self.shape.span().is_none() {
+            // Rows that are all older than what their group has are not looked at.
+            let (edges, groups) = (folded.edges.as_ref(), &mut folded.groups);
+            numbered.retain(|segment| {
+                edges.is_none_or(|edges| edges.may_be_better(groups.group(segment.of, 0), self.time))
+            });
+            wanted = ranges(&numbered);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<Option<Chunk<'_>>> =
+            self.shape.numbers.iter().map(|number| self.open.chunk(self.group, number.column)).collect();
         let time = self.needs_time().then(|| self.open.chunk(self.group, 0)).flatten();
         let chunks: Vec<Chunk<'_>> = time.iter().chain(numbers.iter().flatten()).copied().collect();
         let mut bytes = self.open.fetch(&chunks, &wanted).await?.into_iter();
         let segments = match (&time, bytes.by_ref().take(usize::from(time.is_some())).next()) {
             (Some(chunk), Some(bytes)) => {
-                let mut cutting = Cutting::new(self.shape, &numbered, &mut folded.groups);
+                let place = Place { file: self.file, row_group: self.group, row: 0 };
+                let mut cutting = Cutting::new(self.shape, &numbered, &mut folded.groups, &mut folded.edges, place);
                 let each = &mut |page: NumberPage<'_>| cutting.page(&page);
                 folded.reader.read(chunk, &bytes, &wanted, each).map_err(|error| self.told(error))?;
                 cutting.segments
@@ -147,7 +167,7 @@ impl Unit<'_> {
         let Conditions { range, .. } = self.shape.conditions;
         let is_inside = range.min <= self.time.min && self.time.max <= range.max;
         let is_one_span = self.shape.span().is_none_or(|span| span.only(self.time).is_some());
-        !is_inside || !is_one_span
+        !is_inside || !is_one_span || self.shape.edge.is_some()
     }
 
     /// Runs of the tags that conditions and keys name.
@@ -156,7 +176,8 @@ impl Unit<'_> {
         let mut columns: Vec<usize> = on_tags.chain(self.shape.key_tags()).collect();
         columns.sort_unstable();
         columns.dedup();
-        let chunks: Vec<Option<Chunk<'_>>> = columns.iter().map(|&column| self.open.chunk(self.group, column)).collect();
+        let chunks: Vec<Option<Chunk<'_>>> =
+            columns.iter().map(|&column| self.open.chunk(self.group, column)).collect();
         let all = 0..rows;
         let wanted = std::slice::from_ref(&all);
         let there: Vec<Chunk<'_>> = chunks.iter().flatten().copied().collect();
@@ -214,7 +235,11 @@ impl Unit<'_> {
 fn values_of<'t>(tags: &'t Tags, column: usize, combinations: &Combinations) -> Vec<Option<&'t bytes::Bytes>> {
     let Some(place) = tags.iter().position(|(known, _)| *known == column) else { return Vec::new() };
     let entries = &tags[place].1.entries;
-    combinations.codes.iter().map(|codes| codes.get(place).copied().flatten().map(|code| &entries[code as usize])).collect()
+    combinations
+        .codes
+        .iter()
+        .map(|codes| codes.get(place).copied().flatten().map(|code| &entries[code as usize]))
+        .collect()
 }
 
 fn ranges(segments: &[Segment]) -> Vec<Range<usize>> {
@@ -236,15 +261,24 @@ struct Cutting<'a> {
     /// The first stretch that a later page may hold rows of.
     from: usize,
     groups: &'a mut Groups,
+    edges: &'a mut Option<Edges>,
+    /// Of the row group's first row.
+    place: Place,
     /// The group of the last cut: the next is often the same.
     last: Option<(u32, i64, u32)>,
     segments: Vec<Segment>,
 }
 
 impl<'a> Cutting<'a> {
-    fn new(shape: &Shape, numbered: &'a [Segment], groups: &'a mut Groups) -> Self {
+    fn new(
+        shape: &Shape,
+        numbered: &'a [Segment],
+        groups: &'a mut Groups,
+        edges: &'a mut Option<Edges>,
+        place: Place,
+    ) -> Self {
         let (range, span) = (shape.conditions.range, shape.span());
-        Self { range, span, numbered, from: 0, groups, last: None, segments: Vec::new() }
+        Self { range, span, numbered, from: 0, groups, edges, place, last: None, segments: Vec::new() }
     }
 
     fn page(&mut self, page: &NumberPage<'_>) {
@@ -257,12 +291,20 @@ impl<'a> Cutting<'a> {
             if !rows.is_empty() {
                 let times = &times[rows.start - page.rows.start..rows.end - page.rows.start];
                 let (groups, last, segments) = (&mut *self.groups, &mut self.last, &mut self.segments);
+                let (edges, first, place) = (&mut *self.edges, rows.start, self.place);
                 let mut each = |rows: Range<usize>, start: i64| {
                     let number = match *last {
                         Some((combination, at, number)) if combination == segment.of && at == start => number,
                         _ => groups.group(segment.of, start),
                     };
                     *last = Some((segment.of, start, number));
+                    if let Some(edges) = edges {
+                        edges.offer(
+                            number,
+                            &times[rows.start - first..rows.end - first],
+                            Place { row: rows.start, ..place },
+                        );
+                    }
                     push(segments, rows, number);
                 };
                 cut(times, rows.start, self.range, self.span, &mut each);

@@ -239,12 +239,7 @@ pub const SETTINGS: &[Descriptor] = &[
     setting("GIGAPI_QUERY_THREADS", "auto", AUTO_COUNT, "Threads for queries.").also(&["DUCKDB_THREAD_LIMIT"]),
     setting("GIGAPI_QUERY_TIMEOUT_S", "300", SECONDS_OR_NEVER, "How long one query may run."),
     setting("GIGAPI_QUERY_CONCURRENCY", "auto", AUTO_COUNT, "How many queries run at once; more wait for their turn."),
-    setting(
-        "GIGAPI_QUERY_QUEUE_S",
-        "5",
-        SECONDS_OR_NONE,
-        "How long a query waits for its turn before it gets 503.",
-    ),
+    setting("GIGAPI_QUERY_QUEUE_S", "5", SECONDS_OR_NONE, "How long a query waits for its turn before it gets 503."),
     setting("GIGAPI_QUERY_ROWS_MAX", "0", COUNT_OR_UNLIMITED, "Rows of one answer, above which the query fails."),
     setting(
         "GIGAPI_SNAPSHOT_AGE_S",

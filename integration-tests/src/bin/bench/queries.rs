@@ -40,7 +40,12 @@ pub(crate) async fn run() -> Result<()> {
     }
     let files = files(&root).await?;
     let bytes: u64 = files.iter().map(|file| file.metadata().map_or(0, |meta| meta.len())).sum();
-    println!("queries: {} rows in {} files of {:.1} MiB together", BODIES * LINES_PER_BODY as u64, files.len(), crate::mib(bytes));
+    println!(
+        "queries: {} rows in {} files of {:.1} MiB together",
+        BODIES * LINES_PER_BODY as u64,
+        files.len(),
+        crate::mib(bytes)
+    );
     let only = std::env::var("BENCH_QUESTION").ok();
     let questions: Vec<_> =
         questions::all().into_iter().filter(|each| only.as_ref().is_none_or(|only| each.name == only)).collect();

@@ -64,7 +64,9 @@ proptest! {
 fn sums_of_floats_are_as_exact_as_one_after_the_other() {
     let values: Vec<f64> = (0..1_000).map(|index| f64::from(index) * 0.1).collect();
     let kind = NumberKind::Float;
-    let sum = state(&folded(kind, &[Numbers::Floats(&values)]), kind, Statistic::Sum)[0].as_primitive::<Float64Type>().value(1);
+    let sum = state(&folded(kind, &[Numbers::Floats(&values)]), kind, Statistic::Sum)[0]
+        .as_primitive::<Float64Type>()
+        .value(1);
     assert!((sum - 49_950.0).abs() < 1e-9, "{sum}");
 }
 

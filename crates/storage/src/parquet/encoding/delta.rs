@@ -112,89 +112,90 @@ pub(in crate::parquet) fn decode(bytes: &[u8], count: usize, out: &mut Vec<i64>)
         return Err(format!("{total} integers in blocks of {block} for {count} rows"));
     }
     let each = block / miniblocks;
-    out.reserve(count);
-    out.push(value);
-    let end = out.len() - 1 + count;
-    while out.len() < end {
+    let start = out.len();
+    out.resize(start + count, 0);
+    let Some((first, mut left)) = out[start..].split_first_mut() else { return Ok(()) };
+    *first = value;
+    while !left.is_empty() {
         let min = read_zigzag(&mut rest).ok_or("a block of integers without its minimum")?;
         let (widths, packed) = rest.split_at_checked(miniblocks).ok_or("a block of integers without its widths")?;
         rest = packed;
         for &width in widths {
-            let left = end - out.len();
-            if left == 0 {
+            if left.is_empty() {
                 break;
             }
-            let length = (each * usize::from(width)).div_ceil(8);
             if width > 64 {
                 return Err(format!("integers of {width} bits"));
             }
             // The last miniblock may end with its last value.
-            let (packed, after) = rest.split_at(length.min(rest.len()));
-            rest = after;
-            unpack(packed, usize::from(width), each.min(left), min, &mut value, out)?;
+            let length = (each * usize::from(width)).div_ceil(8);
+            let packed = rest;
+            rest = &rest[length.min(rest.len())..];
+            let (values, others) = left.split_at_mut(each.min(left.len()));
+            left = others;
+            if packed.len() * 8 < values.len() * usize::from(width) {
+                return Err("fewer bytes than integers".to_owned());
+            }
+            value = unpack(packed, usize::from(width), min, value, values);
         }
     }
     Ok(())
 }
 
-/// Appends `count` values: each is the one before it, the minimum, and a packed difference.
-fn unpack(
-    packed: &[u8],
-    width: usize,
-    count: usize,
-    min: i64,
-    value: &mut i64,
-    out: &mut Vec<i64>,
-) -> Result<(), String> {
-    if packed.len() * 8 < count * width {
-        return Err("fewer bytes than integers".to_owned());
-    }
-    let mut add = |delta: u64| {
-        *value = value.wrapping_add(min).wrapping_add(delta as i64);
-        *value
-    };
+/// Values of which eight are taken at once: whatever their width, they begin with a byte.
+const LANES: usize = 8;
+
+/// Fills `values`: each is the one before it, the minimum, and a packed difference. Answers the last. `packed` may go on
+/// after them.
+fn unpack(packed: &[u8], width: usize, min: i64, mut value: i64, values: &mut [i64]) -> i64 {
     macro_rules! by_width {
         ($($fixed:literal)*) => {
             match width {
                 0 => {
-                    out.extend((0..count).map(|_| add(0)));
-                    return Ok(());
-                }
-                $($fixed => {
-                    let (miniblocks, _) = packed.as_chunks::<{ $fixed * 8 }>();
-                    for miniblock in miniblocks.iter().take(count / MINIBLOCK) {
-                        let deltas = unpack_fixed::<$fixed, { $fixed * 8 }>(miniblock);
-                        out.extend(deltas.iter().map(|&delta| add(delta)));
+                    for slot in values.iter_mut() {
+                        value = value.wrapping_add(min);
+                        *slot = value;
                     }
-                    (count / MINIBLOCK).min(miniblocks.len()) * MINIBLOCK
-                })*
+                    return value;
+                }
+                $($fixed => unpack_fixed::<$fixed>(packed, min, &mut value, values),)*
                 _ => 0,
             }
         };
     }
-    let done = by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24);
-    out.extend((done..count).map(|index| add(bits(packed, index * width, width))));
-    Ok(())
+    let done = by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+    for (index, slot) in values.iter_mut().enumerate().skip(done) {
+        value = value.wrapping_add(min).wrapping_add(bits(packed, index * width, width) as i64);
+        *slot = value;
+    }
+    value
 }
 
-/// 64 differences of `WIDTH` bits from `BYTES` bytes.
-#[inline(always)]
-fn unpack_fixed<const WIDTH: usize, const BYTES: usize>(packed: &[u8; BYTES]) -> [u64; MINIBLOCK] {
-    let (chunks, _) = packed.as_chunks::<8>();
-    let mut words = [0_u64; WIDTH];
-    for (word, chunk) in words.iter_mut().zip(chunks) {
-        *word = u64::from_le_bytes(*chunk);
-    }
-    let mask = u64::MAX >> (64 - WIDTH);
-    std::array::from_fn(|index| {
-        let bit = index * WIDTH;
-        let (word, shift) = (bit / 64, bit % 64);
-        let mut value = words[word] >> shift;
-        if shift + WIDTH > 64 {
-            value |= words[word + 1] << (64 - shift);
+/// Takes eight values from each `WIDTH` bytes, as long as two words can be read there; answers how many it took.
+fn unpack_fixed<const WIDTH: usize>(packed: &[u8], min: i64, value: &mut i64, values: &mut [i64]) -> usize {
+    let (groups, _) = values.as_chunks_mut::<LANES>();
+    let mask = (1_u64 << WIDTH) - 1;
+    let mut last = *value;
+    let mut done = 0;
+    for group in groups {
+        let at = done / LANES * WIDTH;
+        let deltas: [u64; LANES] = if WIDTH <= 8 {
+            let Some(word) = packed.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
+            let word = u64::from_le_bytes(*word);
+            std::array::from_fn(|lane| (word >> (lane * WIDTH % 64)) & mask)
+        } else {
+            let Some(word) = packed.get(at..).and_then(|rest| rest.first_chunk::<16>()) else { break };
+            let word = u128::from_le_bytes(*word);
+            std::array::from_fn(|lane| (word >> (lane * WIDTH % 128)) as u64 & mask)
+        };
+        for (slot, delta) in group.iter_mut().zip(deltas) {
+            last = last.wrapping_add(min.wrapping_add(delta as i64));
+            *slot = last;
         }
-        value & mask
-    })
+        done += LANES;
+    }
+    *value = last;
+    done
 }
 
 /// `width` bits, at most 64, from bit `at` on; bits beyond the end are zero.

@@ -34,9 +34,9 @@ fn file(column: &ArrayRef, written: Written, page_rows: usize, group_rows: usize
         Written::Delta => properties
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-        Written::Plain => properties
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::PLAIN),
+        Written::Plain => {
+            properties.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, Encoding::PLAIN)
+        }
         Written::Split => properties
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),

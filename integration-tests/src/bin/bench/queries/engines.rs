@@ -33,7 +33,8 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn start(name: &'static str, files: &[PathBuf]) -> Result<Self> {
-        let python = std::env::var("GIGAPI_BENCH_PYTHON").context("GIGAPI_BENCH_PYTHON names the Python with engines")?;
+        let python =
+            std::env::var("GIGAPI_BENCH_PYTHON").context("GIGAPI_BENCH_PYTHON names the Python with engines")?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.py");
         let mut command = Command::new(python);
         command.arg(script).arg(name).args(files).stdin(Stdio::piped()).stdout(Stdio::piped());
