@@ -156,6 +156,7 @@ impl World {
             None => &self.bystander,
         };
         let request = QueryRequest {
+            id: None,
             sql: sql.to_owned(),
             database: "db".to_owned(),
             show_virtual: false,
@@ -176,6 +177,7 @@ fn components(catalog: &Arc<dyn Catalog>, layers: &Arc<Layers>, clock: &Arc<Manu
 
 fn querier(components: &Components, unflushed: Option<Arc<dyn Unflushed>>) -> Querier {
     let parts = QuerierComponents {
+        ids: Arc::new(SystemIds),
         catalog: Arc::clone(&components.catalog),
         store: components.front(),
         unflushed,

@@ -159,6 +159,7 @@ fn unpack(packed: &[u8], width: usize, min: i64, mut value: i64, values: &mut [i
                     return value;
                 }
                 $($fixed => unpack_fixed::<$fixed>(packed, min, &mut value, values),)*
+                17..=57 => unpack_wide(packed, width, min, &mut value, values),
                 _ => 0,
             }
         };
@@ -169,6 +170,25 @@ fn unpack(packed: &[u8], width: usize, min: i64, mut value: i64, values: &mut [i
         *slot = value;
     }
     value
+}
+
+/// Takes values of which each lies in one word that begins with its first byte, as long as words can be read there; answers
+/// how many it took. Such are times: their differences are small but where one series follows another.
+fn unpack_wide(packed: &[u8], width: usize, min: i64, value: &mut i64, values: &mut [i64]) -> usize {
+    let mask = (1_u64 << width) - 1;
+    let mut last = *value;
+    let mut bit = 0;
+    let mut done = 0;
+    for slot in values.iter_mut() {
+        let Some(word) = packed.get(bit / 8..).and_then(|rest| rest.first_chunk::<8>()) else { break };
+        let delta = (u64::from_le_bytes(*word) >> (bit % 8)) & mask;
+        last = last.wrapping_add(min.wrapping_add(delta as i64));
+        *slot = last;
+        bit += width;
+        done += 1;
+    }
+    *value = last;
+    done
 }
 
 /// Takes eight values from each `WIDTH` bytes, as long as two words can be read there; answers how many it took.
