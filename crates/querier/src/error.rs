@@ -45,6 +45,16 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The statement is nested deeper than allowed.
+    #[error(
+        "the statement has more than {limit} {what}, which is the limit whatever is set: write it flatter, with IN lists, joins or several statements"
+    )]
+    TooDeep {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// Too many queries run and wait already.
     #[error(
         "{running} queries are running and none ended within {waited_ms} ms; retry, or raise GIGAPI_QUERY_CONCURRENCY"
@@ -138,10 +148,10 @@ impl Error {
     /// What the caller does next.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Invalid { .. } | Self::Refused { .. } | Self::Timeout { .. } | Self::TooManyRows { .. } => {
+            Self::Invalid { .. } | Self::Refused { .. } | Self::TooDeep { .. } | Self::Timeout { .. } => {
                 ErrorKind::Invalid
             }
-            Self::OwnMemory { .. } => ErrorKind::Invalid,
+            Self::OwnMemory { .. } | Self::TooManyRows { .. } => ErrorKind::Invalid,
             Self::Cancelled => ErrorKind::Conflict,
             Self::Memory { shared, .. } if *shared => ErrorKind::Busy,
             Self::Memory { .. } => ErrorKind::Invalid,

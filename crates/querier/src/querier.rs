@@ -8,21 +8,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use gigapi_catalog::{Catalog, Freshness, Reader};
-use gigapi_model::{Clock, DatabaseName, Ids, TableDef, TableName};
+use gigapi_model::{Clock, DatabaseName, Ids};
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+mod activity;
 mod answer;
 mod memory;
 mod plan;
 mod run;
 mod running;
+mod shown;
 
 pub use answer::{Answer, QueryProgress};
 pub use running::{QueryFigures, QueryId, QueryState, QueryStatus, QueryTimes};
@@ -33,7 +33,7 @@ use running::{RunningQueries, RunningQuery};
 use crate::dialect::{self, Command};
 use crate::metrics::QuerierMetrics;
 use crate::scan::StatisticsCache;
-use crate::session::{self, Engine};
+use crate::session::Engine;
 use crate::settings::QueryOptions;
 use crate::unflushed::Unflushed;
 use crate::{Error, Result};
@@ -169,33 +169,13 @@ impl Querier {
         }
         match parsed(&request.sql)? {
             Command::Nothing => Ok(Answer::empty()),
-            Command::ShowDatabases => self.show_databases().await,
-            Command::ShowTables(database) => self.show_tables(database, &request).await,
-            Command::DescribeTable(name) => self.describe_table(&name, &request).await,
+            Command::ShowDatabases(like) => self.show_databases(&like).await,
+            Command::ShowTables(database, like) => self.show_tables(database, &like, &request).await,
+            Command::ShowAllTables => self.show_all_tables().await,
+            Command::DescribeTable(name, like) => self.describe_table(&name, &like, &request).await,
             Command::DescribeQuery(query) => self.start(request, query, run::Purpose::Describe).await,
             Command::Query(query) => self.start(request, query, run::Purpose::Rows).await,
         }
-    }
-
-    async fn show_databases(&self) -> Result<Answer> {
-        let reader = self.shared.reader(self.shared.freshness());
-        let databases = reader.databases().await?;
-        let names = StringArray::from_iter_values(databases.iter().map(|database| database.as_str()));
-        Ok(one_column("database_name", names)?.aged(reader.stale()))
-    }
-
-    async fn show_tables(&self, database: Option<String>, request: &QueryRequest) -> Result<Answer> {
-        let reader = self.shared.reader(self.shared.freshness());
-        let tables = session::tables_of(reader.as_ref(), database.as_deref(), &request.database).await?;
-        let names = StringArray::from_iter_values(tables.iter().map(TableName::as_str));
-        Ok(one_column("table_name", names)?.aged(reader.stale()))
-    }
-
-    async fn describe_table(&self, name: &dialect::Name, request: &QueryRequest) -> Result<Answer> {
-        let parts = dialect::name_parts(name)?;
-        let reader = self.shared.reader(self.shared.freshness());
-        let table: Arc<TableDef> = session::similar_table(reader.as_ref(), &parts, &request.database).await?;
-        Ok(answer::described(&gigapi_rows::table_schema(&table))?.aged(reader.stale()))
     }
 
     /// The queries that run, the oldest first.
@@ -278,13 +258,6 @@ fn parsed(sql: &str) -> Result<Command> {
         Ok(result) => result,
         Err(_) => Err(Error::internal("the parser panicked")),
     }
-}
-
-fn one_column(name: &str, values: StringArray) -> Result<Answer> {
-    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)])
-        .map_err(datafusion::error::DataFusionError::from)?;
-    Ok(Answer::of(schema, vec![batch]))
 }
 
 /// Waits no longer than the limit.

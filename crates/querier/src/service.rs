@@ -41,6 +41,9 @@ pub async fn alone(settings: &Settings, components: &Components, shutdown: &Shut
     Ok(Part { routes, work })
 }
 
+/// Planning goes down a statement's tree by calling itself; the limits on its depth leave room to spare in this.
+const STACK_BYTES: usize = 16 << 20;
+
 /// A runtime that does not hold up the end of the process.
 struct QueryThreads(Option<Runtime>);
 
@@ -62,7 +65,12 @@ pub fn part(
     // Queries have threads of their own, so that a wide one does not hold up anything else.
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let threads = settings.query.threads.unwrap_or(threads);
-    let runtime = Builder::new_multi_thread().thread_name("query").worker_threads(threads).enable_all().build()?;
+    let runtime = Builder::new_multi_thread()
+        .thread_name("query")
+        .worker_threads(threads)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
     let handle = runtime.handle().clone();
     let held = QueryThreads(Some(runtime));
     let spill = spill_folder(&settings.root, components.ids.as_ref())?;

@@ -5,7 +5,7 @@
 //! anything. Whatever a statement can name comes from the query's own catalog.
 
 mod catalog;
-mod information_schema;
+mod own;
 mod resolve;
 mod store;
 
@@ -25,16 +25,18 @@ use datafusion::prelude::{SQLOptions, SessionConfig};
 use object_store::ObjectStore;
 
 pub(crate) use catalog::{CATALOG, QueryCatalog};
+pub(crate) use own::RunningQuery;
 pub(crate) use resolve::{Reads, Request, resolve, similar_table, tables_of};
 
 use crate::scan::MetadataCache;
 use crate::series::FoldRule;
 use crate::settings::QueryOptions;
-use crate::{Result, dialect};
+use crate::{Error, Habits, Result, dialect};
 
 /// The engine as it is before a query's tables are known.
 pub(crate) struct Engine {
-    state: SessionState,
+    /// By what a statement's operators mean.
+    states: Vec<(Habits, SessionState)>,
     config: SessionConfig,
     pub(crate) metadata: Arc<MetadataCache>,
     pub(crate) memory: Arc<dyn MemoryPool>,
@@ -45,19 +47,24 @@ impl Engine {
         let memory: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(options.memory_bytes_max));
         let runtime = runtime(options, Arc::clone(&memory), store)?;
         let config = config(options);
-        let mut state = SessionStateBuilder::new()
-            .with_config(config.clone())
-            .with_runtime_env(Arc::clone(&runtime))
-            .with_default_features()
-            .with_file_formats(Vec::new())
-            .with_table_factories(HashMap::new())
-            .with_type_planner(Arc::new(dialect::TypeNames))
-            .with_physical_optimizer_rules(rules())
-            .build();
-        dialect::register(&mut state)?;
-        state.register_expr_planner(Arc::new(dialect::TimeCoercion))?;
+        let state = |habits| {
+            let mut state = SessionStateBuilder::new()
+                .with_config(config.clone())
+                .with_runtime_env(Arc::clone(&runtime))
+                .with_default_features()
+                .with_file_formats(Vec::new())
+                .with_table_factories(HashMap::new())
+                .with_type_planner(Arc::new(dialect::TypeNames))
+                .with_physical_optimizer_rules(rules())
+                .build();
+            dialect::register(&mut state)?;
+            state.register_expr_planner(Arc::new(dialect::TimeCoercion))?;
+            state.register_expr_planner(Arc::new(dialect::Arithmetic(habits)))?;
+            Ok::<_, Error>((habits, state))
+        };
+        let states = [Habits::DuckDb, Habits::Engine].map(state).into_iter().collect::<Result<_>>()?;
         let metadata = Arc::new(MetadataCache::new(runtime.cache_manager.get_file_metadata_cache()));
-        Ok(Self { state, config, metadata, memory })
+        Ok(Self { states, config, metadata, memory })
     }
 
     /// The engine for one query over these tables, with its share of memory; names without a database mean `database`.
@@ -65,15 +72,19 @@ impl Engine {
         &self,
         catalog: QueryCatalog,
         database: &str,
+        habits: Habits,
         memory_pool: Arc<dyn MemoryPool>,
-    ) -> SessionState {
+    ) -> Result<SessionState> {
+        let state = self.states.iter().find(|(known, _)| *known == habits);
+        let Some((_, state)) = state else { return Err(Error::internal("no engine has these habits")) };
         let config = self.config.clone().with_default_catalog_and_schema(CATALOG, database);
-        let runtime = RuntimeEnv { memory_pool, ..self.state.runtime_env().as_ref().clone() };
-        SessionStateBuilder::new_from_existing(self.state.clone())
+        let runtime = RuntimeEnv { memory_pool, ..state.runtime_env().as_ref().clone() };
+        let state = SessionStateBuilder::new_from_existing(state.clone())
             .with_config(config)
             .with_runtime_env(Arc::new(runtime))
             .with_catalog_list(Arc::new(catalog))
-            .build()
+            .build();
+        Ok(state)
     }
 }
 

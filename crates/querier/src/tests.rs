@@ -1,11 +1,17 @@
 //! Whole queries over a catalog in memory, or one in Redis where that is the point, and files as a writer makes them.
 
+mod arithmetic;
 mod catalog_names;
+mod deep;
 mod dialect;
+mod documented;
 mod files;
+mod functions;
 mod limits;
 mod redis;
 mod sandbox;
+mod statements;
+mod system;
 mod time;
 mod unflushed;
 pub(crate) mod world;

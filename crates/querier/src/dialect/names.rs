@@ -12,16 +12,20 @@ use datafusion::sql::sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
-use super::Query;
+use super::command::{changes, pivot, refused, sampled};
 use super::quoted_name as quoted;
+use super::{Query, flow};
 use crate::{Error, Result};
 
 mod own_queries;
 mod rewrite;
+mod size;
+mod spelling;
 mod virtual_columns;
 
 use own_queries::OwnQueries;
 pub(crate) use rewrite::unify;
+use size::Size;
 pub(crate) use virtual_columns::Virtual;
 
 /// What a statement names, before anything is looked up.
@@ -32,6 +36,7 @@ pub(crate) struct Scope {
     /// Names that the statement itself gives to queries.
     pub(crate) ctes: BTreeSet<String>,
     own_queries: OwnQueries,
+    size: Size,
     /// Names that the statement itself gives to columns and tables.
     aliases: BTreeSet<String>,
     /// Columns that the statement names, in lower case.
@@ -78,16 +83,23 @@ impl Visitor for Scope {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &SqlQuery) -> ControlFlow<Error> {
+        if let Some(what) = changes(&query.body) {
+            return ControlFlow::Break(refused(what));
+        }
+        if !query.locks.is_empty() {
+            return ControlFlow::Break(refused("FOR UPDATE"));
+        }
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.cte(cte);
         }
         self.own_queries.enter(query);
+        self.size.enter(query);
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, _: &SqlQuery) -> ControlFlow<Error> {
         self.own_queries.leave();
-        ControlFlow::Continue(())
+        flow(self.size.leave())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
@@ -100,17 +112,25 @@ impl Visitor for Scope {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } = factor {
+            return ControlFlow::Break(sampled());
+        }
         let alias = match factor {
             TableFactor::Table { name, alias, args, .. } => {
                 if args.is_none()
                     && let Some(parts) = parts(name)
-                    && !self.own_queries.mean(&parts)
-                    && !self.tables.contains(&parts)
                 {
-                    self.tables.push(parts);
+                    let is_own = self.own_queries.mean(&parts);
+                    if let Err(error) = self.size.table(&parts, is_own) {
+                        return ControlFlow::Break(error);
+                    }
+                    if !is_own && !self.tables.contains(&parts) {
+                        self.tables.push(parts);
+                    }
                 }
                 alias
             }
+            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => return ControlFlow::Break(pivot()),
             TableFactor::Derived { alias, .. } | TableFactor::UNNEST { alias, .. } => alias,
             TableFactor::Function { alias, .. } | TableFactor::TableFunction { alias, .. } => alias,
             _ => &None,

@@ -12,10 +12,14 @@ fn queries_and_descriptions_are_recognised() {
     assert!(matches!(parse("select 1"), Ok(Command::Query(_))));
     assert!(matches!(parse("WITH a AS (SELECT 1) SELECT * FROM a;"), Ok(Command::Query(_))));
     assert!(matches!(parse("EXPLAIN ANALYZE SELECT 1"), Ok(Command::Query(_))));
-    assert!(matches!(parse("show databases"), Ok(Command::ShowDatabases)));
-    assert!(matches!(parse("SHOW TABLES"), Ok(Command::ShowTables(None))));
-    assert!(matches!(parse("SHOW TABLES FROM mydb"), Ok(Command::ShowTables(Some(db))) if db == "mydb"));
-    assert!(matches!(parse("DESCRIBE weather"), Ok(Command::DescribeTable(_))));
+    assert!(matches!(parse("show databases"), Ok(Command::ShowDatabases(_))));
+    assert!(matches!(parse("SHOW TABLES"), Ok(Command::ShowTables(None, _))));
+    assert!(matches!(parse("SHOW TABLES FROM mydb"), Ok(Command::ShowTables(Some(db), _)) if db == "mydb"));
+    assert!(matches!(parse("SHOW ALL TABLES"), Ok(Command::ShowAllTables)));
+    assert!(matches!(parse("DESCRIBE weather"), Ok(Command::DescribeTable(..))));
+    assert!(matches!(parse("SUMMARIZE weather"), Ok(Command::Query(query)) if query.summarized));
+    let like = Like { pattern: Some("a%".to_owned()), any_case: true };
+    assert!(matches!(parse("SHOW TABLES ILIKE 'a%'"), Ok(Command::ShowTables(None, shown)) if shown == like));
     assert!(matches!(parse("DESCRIBE SELECT * FROM t LIMIT 1"), Ok(Command::DescribeQuery(_))));
     assert!(matches!(parse("  ;\n"), Ok(Command::Nothing)));
 }
@@ -59,10 +63,11 @@ proptest::proptest! {
     fn no_text_breaks_the_parser(text in "\\PC{0,200}", words in proptest::collection::vec("select|from|where|time|\\(|\\)|,|'|\"|::|\\*|t|1|case|over|between|and|interval|not|join|explain|describe|show|with|as", 0..40)) {
         let _ = parse(&text);
         if let Ok(Command::Query(mut query)) = parse(&words.join(" ")) {
-            let scope = Scope::of(&query).unwrap();
+            let Ok(scope) = Scope::of(&query) else { return Ok(()) };
             let names = Names::new(scope, std::collections::HashMap::new(), true);
             name_columns(&mut query).unwrap();
             let _ = unify(&mut query, &names);
+            let _ = expand(&mut query, crate::Habits::DuckDb, "mydb");
         }
     }
 }

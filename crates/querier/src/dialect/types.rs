@@ -16,19 +16,28 @@ impl TypePlanner for TypeNames {
         let name = match sql_type {
             SqlType::Custom(name, arguments) if arguments.is_empty() => name.to_string().to_ascii_uppercase(),
             SqlType::UBigInt => "UBIGINT".to_owned(),
+            SqlType::USmallInt => "USMALLINT".to_owned(),
+            SqlType::UTinyInt => "UTINYINT".to_owned(),
             SqlType::HugeInt => "HUGEINT".to_owned(),
+            SqlType::UHugeInt => "UHUGEINT".to_owned(),
+            SqlType::Blob(_) => "BLOB".to_owned(),
             _ => return Ok(None),
         };
         let data_type = match name.as_str() {
-            "TIMESTAMP_NS" | "TIMESTAMP_MS" | "TIMESTAMP_S" | "TIMESTAMP_US" => {
-                DataType::Timestamp(TimeUnit::Nanosecond, None)
-            }
-            "UBIGINT" => DataType::UInt64,
-            "UINTEGER" => DataType::UInt32,
-            "USMALLINT" => DataType::UInt16,
-            "UTINYINT" => DataType::UInt8,
-            "HUGEINT" => DataType::Decimal128(38, 0),
-            "LONG" => DataType::Int64,
+            "TIMESTAMP_NS" => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            "TIMESTAMP_US" => DataType::Timestamp(TimeUnit::Microsecond, None),
+            "TIMESTAMP_MS" => DataType::Timestamp(TimeUnit::Millisecond, None),
+            "TIMESTAMP_S" => DataType::Timestamp(TimeUnit::Second, None),
+            "UBIGINT" | "UINT64" => DataType::UInt64,
+            "UINTEGER" | "UINT32" => DataType::UInt32,
+            "USMALLINT" | "UINT16" => DataType::UInt16,
+            "UTINYINT" | "UINT8" => DataType::UInt8,
+            // As many digits as there can be.
+            "HUGEINT" | "UHUGEINT" => DataType::Decimal128(38, 0),
+            "LONG" | "INT64" => DataType::Int64,
+            "INT32" => DataType::Int32,
+            "INT16" | "SHORT" => DataType::Int16,
+            "BLOB" | "BINARY" => DataType::Binary,
             _ => return Ok(None),
         };
         Ok(Some(Arc::new(Field::new("", data_type, true))))

@@ -37,7 +37,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         database: database(querier, asked.text("db")).await?,
         show_virtual: asked.is_true("hive"),
         habits: Habits::DuckDb,
-        parameters: None,
+        parameters: super::v3::parameters(&asked)?,
     };
     let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;

@@ -1,5 +1,7 @@
 //! `/api/v3/query_sql`: InfluxDB 3's endpoint.
 
+use std::collections::HashMap;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use datafusion::common::{ParamValues, ScalarValue};
@@ -82,22 +84,29 @@ fn format(name: Option<&str>, accept: Option<&str>) -> Result<Format, ApiError> 
     })
 }
 
-/// The values of `$name` placeholders: an object in a JSON body, its text in a URL or a form.
-fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
+/// The values of `$name` and `$1` placeholders: an object or a list in a JSON body, its text in a URL or a form.
+pub(super) fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
+    use serde_json::Value;
     let values = match (&asked.body, asked.text("params")) {
-        (_, Some(text)) => serde_json::from_str(text)
-            .map_err(|error| ApiError::invalid(format!("params is not a JSON object: {error}")))?,
-        (Payload::Json(body), None) => match body.get("params") {
-            None | Some(serde_json::Value::Null) => return Ok(None),
-            Some(serde_json::Value::Object(values)) => values.clone(),
-            Some(_) => return Err(ApiError::invalid("params has to be an object of names and values")),
-        },
-        _ => return Ok(None),
+        (_, Some(text)) => {
+            serde_json::from_str(text).map_err(|error| ApiError::invalid(format!("params is not JSON: {error}")))?
+        }
+        (Payload::Json(body), None) => body.get("params").cloned().unwrap_or(Value::Null),
+        _ => Value::Null,
     };
-    let values: serde_json::Map<String, serde_json::Value> = values;
-    let scalar = |(name, value): (String, serde_json::Value)| Ok((name.clone(), scalar(&name, value)?));
-    let values = values.into_iter().map(scalar).collect::<Result<std::collections::HashMap<_, _>, ApiError>>()?;
-    Ok(Some(ParamValues::from(values)))
+    match values {
+        Value::Null => Ok(None),
+        Value::Object(values) => {
+            let named = |(name, value): (String, Value)| Ok((name.clone(), scalar(&name, value)?));
+            let values = values.into_iter().map(named).collect::<Result<HashMap<_, _>, ApiError>>()?;
+            Ok(Some(ParamValues::from(values)))
+        }
+        Value::Array(values) => {
+            let numbered = values.into_iter().zip(1..).map(|(value, number)| scalar(&format!("${number}"), value));
+            Ok(Some(ParamValues::from(numbered.collect::<Result<Vec<_>, ApiError>>()?)))
+        }
+        _ => Err(ApiError::invalid("params has to be an object of names and values, or a list for $1, $2 and so on")),
+    }
 }
 
 fn scalar(name: &str, value: serde_json::Value) -> Result<ScalarValue, ApiError> {

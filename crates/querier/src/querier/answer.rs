@@ -65,6 +65,12 @@ impl Answer {
         Self { schema, ready: batches.into_iter(), rest: None, stale: None, query: None, _cancel: None }
     }
 
+    /// The same with other batches, where all of them are there.
+    pub(super) fn filtered(self, keep: impl Fn(RecordBatch) -> Result<RecordBatch>) -> Result<Self> {
+        let ready = self.ready.map(keep).collect::<Result<Vec<_>>>()?.into_iter();
+        Ok(Self { ready, ..Self::of(self.schema, Vec::new()) })
+    }
+
     pub(super) fn running(begun: Begun, rest: Rest, query: Arc<RunningQuery>, cancel: CancelOnDrop) -> Self {
         let Begun { schema, first, stale } = begun;
         let ready = Vec::from_iter(first).into_iter();

@@ -50,14 +50,22 @@ pub(super) async fn logical(
         statistics: Arc::clone(&shared.statistics),
         counters: Arc::clone(&running.counters),
     });
-    let reads = Reads { context: &context, unflushed: shared.components.unflushed.as_ref() };
+    let listed = shared.listed();
+    let reads = Reads {
+        context: &context,
+        unflushed: shared.components.unflushed.as_ref(),
+        catalog: &shared.components.catalog,
+        running: &listed,
+    };
     let asked = Request { database: request.database.clone(), show_virtual: request.show_virtual };
     let resolved = session::resolve(scope, &asked, reads).await?;
     if request.habits == Habits::DuckDb {
         dialect::name_columns(&mut query)?;
     }
     dialect::unify(&mut query, &resolved.names)?;
-    let mut state = shared.engine.session(resolved.catalog, &request.database, Arc::clone(&running.memory) as _);
+    dialect::expand(&mut query, request.habits, &request.database)?;
+    let memory = Arc::clone(&running.memory);
+    let mut state = shared.engine.session(resolved.catalog, &request.database, request.habits, memory)?;
     state.mark_start_execution();
     let now = shared.components.clock.now();
     state.execution_props_mut().query_execution_start_time = Some(chrono::DateTime::from_timestamp_nanos(now.nanos()));
@@ -65,6 +73,9 @@ pub(super) async fn logical(
     session::allowed().verify_plan(&logical).map_err(|error| refused(&error.strip_backtrace()))?;
     if let Some(parameters) = &request.parameters {
         logical = logical.with_param_values(parameters.clone())?;
+    }
+    if query.summarized {
+        logical = dialect::summarized(logical)?;
     }
     Ok((state, logical))
 }

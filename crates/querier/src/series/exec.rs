@@ -34,7 +34,7 @@ use super::unit::{Folded, Outcome, fold_file};
 use crate::scan::StoredFile;
 
 /// Files that a plan names.
-const FILES_SHOWN_MAX: usize = 5;
+const FILES_SHOWN_MAX: usize = 10;
 
 /// The engine's own way: the aggregation's first half over filters and projections over a scan.
 #[derive(Debug, Clone)]

@@ -8,11 +8,11 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use gigapi_catalog::Reader;
+use gigapi_catalog::{Catalog, Reader};
 use gigapi_model::{DatabaseName, ErrorKind, TableDef, TableId, TableName};
 
 use super::catalog::QueryCatalog;
-use super::information_schema::{self, INFORMATION_SCHEMA, IOX};
+use super::own::{self, INFORMATION_SCHEMA, IOX, OwnTable, RunningQuery, SYSTEM, Sources};
 use crate::dialect::{Found, Names, Scope};
 use crate::scan::{ScanContext, Table};
 use crate::unflushed::Unflushed;
@@ -33,6 +33,9 @@ pub(crate) struct Request {
 pub(crate) struct Reads<'a> {
     pub(crate) context: &'a Arc<ScanContext>,
     pub(crate) unflushed: Option<&'a Arc<dyn Unflushed>>,
+    /// What is asked besides by the tables that tell of the others.
+    pub(crate) catalog: &'a Arc<dyn Catalog>,
+    pub(crate) running: &'a [RunningQuery],
 }
 
 /// A statement's names, and the tables behind them.
@@ -48,25 +51,28 @@ pub(crate) async fn resolve(scope: Scope, request: &Request, reads: Reads<'_>) -
     let mut taken: HashMap<TableId, Arc<Table>> = HashMap::new();
     let mut found = HashMap::new();
     let mut tables: Vec<(String, String, Arc<dyn TableProvider>)> = Vec::new();
-    let mut information = None;
+    let own = reads.sources(request);
     for written in &scope.tables {
-        if is_information(written) {
-            if information.is_none() {
-                information = Some(information_schema::tables(catalog, &request.database).await?);
-            }
-            let listed = information.iter().flatten();
-            if let Some((name, table)) = listed.clone().find(|(name, _)| last(written).eq_ignore_ascii_case(name)) {
-                tables.push((INFORMATION_SCHEMA.to_owned(), (*name).to_owned(), Arc::clone(table)));
-                found.insert(written.clone(), information_found(name, table));
+        let schema = own::schema_of(written);
+        // A database of the user's own named `system` comes first, one named `information_schema` does not.
+        if schema == Some(INFORMATION_SCHEMA) {
+            let table = own_table(INFORMATION_SCHEMA, written, &own)?;
+            found.insert(written.clone(), own_found(INFORMATION_SCHEMA, &table));
+            tables.push((INFORMATION_SCHEMA.to_owned(), table.name().to_owned(), Arc::new(table)));
+            continue;
+        }
+        let (definition, is_whole) = match lookup(catalog, written, &request.database).await {
+            Ok(Looked::Found(definition, is_whole)) => (definition, is_whole),
+            // A query of the statement that is named where it is not seen: the engine says so.
+            Ok(Looked::Nowhere { .. }) if scope.is_cte(written) => continue,
+            Ok(Looked::Nowhere { .. }) | Err(Error::Catalog(_)) if schema == Some(SYSTEM) => {
+                let table = own_table(SYSTEM, written, &own)?;
+                found.insert(written.clone(), own_found(SYSTEM, &table));
+                tables.push((SYSTEM.to_owned(), table.name().to_owned(), Arc::new(table)));
                 continue;
             }
-            return Err(no_such(INFORMATION_SCHEMA, last(written), information_schema::TABLES.into_iter()));
-        }
-        let (definition, is_whole) = match lookup(catalog, written, &request.database).await? {
-            Looked::Found(definition, is_whole) => (definition, is_whole),
-            // A query of the statement that is named where it is not seen: the engine says so.
-            Looked::Nowhere { .. } if scope.is_cte(written) => continue,
-            Looked::Nowhere { database, name } => return Err(missing(catalog, &database, &name).await),
+            Ok(Looked::Nowhere { database, name }) => return Err(missing(catalog, &database, &name).await),
+            Err(error) => return Err(error),
         };
         let table = match taken.entry(definition.id) {
             Entry::Occupied(taken) => Arc::clone(taken.get()),
@@ -88,13 +94,21 @@ fn last(parts: &[String]) -> &str {
     parts.last().map_or("", String::as_str)
 }
 
-fn is_information(parts: &[String]) -> bool {
-    matches!(parts, [.., schema, _] if schema.eq_ignore_ascii_case(INFORMATION_SCHEMA))
+impl Reads<'_> {
+    fn sources(&self, request: &Request) -> Arc<Sources> {
+        let catalog = Arc::clone(self.catalog);
+        Arc::new(Sources::new(Arc::clone(self.context), catalog, self.running.to_vec(), &request.database))
+    }
 }
 
-fn information_found(name: &str, table: &Arc<dyn TableProvider>) -> Found {
+fn own_table(schema: &'static str, written: &[String], sources: &Arc<Sources>) -> Result<OwnTable> {
+    let missing = || no_such(schema, last(written), own::names(schema).into_iter());
+    OwnTable::named(schema, last(written), sources).ok_or_else(missing)
+}
+
+fn own_found(schema: &str, table: &OwnTable) -> Found {
     Found {
-        parts: vec![INFORMATION_SCHEMA.to_owned(), name.to_owned()],
+        parts: vec![schema.to_owned(), table.name().to_owned()],
         columns: table.schema().fields().iter().map(|field| field.name().clone()).collect(),
         is_stored: false,
     }

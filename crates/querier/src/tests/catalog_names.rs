@@ -135,24 +135,35 @@ async fn the_information_schema_lists_databases_as_schemas_and_the_current_one_a
 }
 
 #[tokio::test]
-async fn databases_and_tables_are_shown_and_described() {
+async fn letter_case_does_not_matter_in_any_clause() {
     let world = world().await;
     let querier = world.querier();
-    assert_eq!(ask(&querier, "show databases").await, ["database_name", "mydb", "other"]);
-    assert_eq!(ask(&querier, "SHOW TABLES").await, ["table_name", "Mixed", "cpu", "system.cpu"]);
-    assert_eq!(ask(&querier, "SHOW TABLES FROM OTHER").await, ["table_name", "mem"]);
-    let described = ask(&querier, "DESCRIBE other.mem").await;
-    assert_eq!(described[0], "column_name|column_type|null|key|default|extra");
-    assert_eq!(
-        described[1..],
-        ["time|TIMESTAMP_NS|NO|NULL|NULL|NULL", "host|VARCHAR|YES|NULL|NULL|NULL", "used|BIGINT|YES|NULL|NULL|NULL"]
-    );
-    let described =
-        ask(&querier, "DESCRIBE SELECT host, count(*), avg(used) FROM other.mem GROUP BY host LIMIT 1").await;
-    let columns: Vec<&str> =
-        described[1..].iter().map(|line| line.split("|YES|").next().unwrap().split("|NO|").next().unwrap()).collect();
-    assert_eq!(columns, ["host|VARCHAR", "count_star()|BIGINT", "avg(used)|DOUBLE"]);
-    assert!(try_ask(&querier, "SHOW TABLES FROM nope").await.is_err());
+    for (sql, expected) in [
+        ("SELECT C.* EXCLUDE (TIME, CPU, usage_CPU, USAGEUSER) FROM Cpu c", "a"),
+        ("SELECT * EXCLUDE (TIME, CPU, usage_CPU, USAGEUSER) FROM Cpu", "a"),
+        ("SELECT usageuser FROM (SELECT * REPLACE (usageUser * 2 AS USAGEUSER) FROM cpu)", "2.0"),
+        ("SELECT sum(USAGEUSER) OVER W FROM cpu WINDOW w AS (PARTITION BY HOST)", "1.0"),
+        ("SELECT sum(usageuser) OVER (W ROWS UNBOUNDED PRECEDING) FROM cpu WINDOW w AS (ORDER BY TIME)", "1.0"),
+        ("SELECT HOST AS Where_ FROM cpu ORDER BY WHERE_", "a"),
+        ("SELECT count(*) FROM cpu GROUP BY HOST HAVING max(USAGEUSER) > 0", "1"),
+        ("SELECT DISTINCT ON (HOST) Cpu FROM cpu ORDER BY Host, Time DESC", "7"),
+        ("SELECT cpu FROM cpu QUALIFY row_number() OVER (PARTITION BY Host ORDER BY TIME) = 1", "7"),
+        ("SELECT list_transform([1], x -> x + CPU) FROM cpu", "[8]"),
+        ("SELECT array_agg(CPU ORDER BY TIME) FILTER (WHERE HOST = 'a') FROM cpu", "[7]"),
+        ("SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY USAGEUSER) FROM cpu", "1.0"),
+        ("WITH One AS (SELECT USAGEUSER AS U FROM cpu), two AS (SELECT u FROM ONE) SELECT U FROM Two", "1.0"),
+        ("SELECT X.u FROM (SELECT USAGEUSER AS U FROM cpu) AS x", "1.0"),
+        ("SELECT a.CPU FROM cpu A JOIN Cpu b USING (Host, TIME)", "7"),
+        ("SELECT (SELECT max(USED) FROM OTHER.MEM m WHERE M.Host = C.Host) FROM CPU c", "9"),
+        (
+            "SELECT TABLE_NAME FROM Information_Schema.Tables WHERE Table_Schema = 'mydb' ORDER BY TABLE_NAME LIMIT 1",
+            "Mixed",
+        ),
+        ("SELECT CASE HOST WHEN 'a' THEN CPU END FROM cpu", "7"),
+        ("SELECT CPU::VARCHAR || HOST FROM cpu", "7a"),
+    ] {
+        assert_eq!(ask(&querier, sql).await[1], expected, "{sql}");
+    }
 }
 
 #[tokio::test]

@@ -26,30 +26,6 @@ async fn unnamed_columns_have_duckdbs_names_only_where_asked() {
 }
 
 #[tokio::test]
-async fn functions_of_duckdb_work() {
-    let world = world().await;
-    let querier = world.querier();
-    let cases = [
-        ("SELECT epoch_ns('2025-04-24T00:00:01'::TIMESTAMP)", "1745452801000000000"),
-        ("SELECT epoch_us('2025-04-24T00:00:01'::TIMESTAMP)", "1745452801000000"),
-        ("SELECT epoch_ms('2025-04-24T00:00:01'::TIMESTAMP)", "1745452801000"),
-        ("SELECT epoch('2025-04-24T00:00:01'::TIMESTAMP)", "1745452801.0"),
-        ("SELECT epoch_ms(1745452801000)", "2025-04-24T00:00:01"),
-        ("SELECT make_timestamp(1745452801000000)", "2025-04-24T00:00:01"),
-        ("SELECT min(epoch_ns(time)) FROM weather", "1745452800000000000"),
-        ("SELECT hour(max(time)), minute(max(time)) FROM weather", "0|7"),
-        ("SELECT '2025-04-24T00:00:00.000000001'::TIMESTAMP_NS", "2025-04-24T00:00:00.000000001"),
-        ("SELECT 5::UBIGINT", "5"),
-        ("SELECT datepart('minute', max(time)) FROM weather", "7"),
-        ("SELECT first(location ORDER BY time) FROM weather", "us"),
-        ("SELECT len('abc')", "3"),
-    ];
-    for (sql, expected) in cases {
-        assert_eq!(ask(&querier, sql).await[1], expected, "{sql}");
-    }
-}
-
-#[tokio::test]
 async fn time_is_put_into_buckets_as_in_duckdb_and_influxdb() {
     let world = world().await;
     let querier = world.querier();
@@ -96,11 +72,60 @@ async fn a_test_of_the_connection_is_answered() {
 }
 
 #[tokio::test]
-async fn parameters_are_values_and_never_text() {
+async fn parameters_are_values_in_every_clause_and_never_text() {
+    use datafusion::common::{ParamValues, ScalarValue};
     let world = world().await;
-    let mut asked = request("SELECT count(*) FROM weather WHERE location = $place AND temperature > $low");
-    let text = datafusion::common::ScalarValue::from("us' OR 1=1 --");
-    let parameters = vec![("place", text), ("low", datafusion::common::ScalarValue::from(1.0))];
-    asked.parameters = Some(parameters.into());
-    assert_eq!(lines(world.querier().query(asked).await.unwrap()).await.unwrap()[1], "0");
+    let querier = world.querier();
+    let named = || ParamValues::from(vec![("place", ScalarValue::from("us")), ("low", ScalarValue::from(1.0))]);
+    let numbered =
+        || ParamValues::from(vec![ScalarValue::from("us"), ScalarValue::from(1.0), ScalarValue::from(1_i64)]);
+    let attack =
+        ParamValues::from(vec![("place", ScalarValue::from("us' OR 1=1 --")), ("low", ScalarValue::from(1.0))]);
+    let cases = [
+        ("SELECT count(*) FROM weather WHERE location = $place AND temperature > $low", named(), "2"),
+        ("SELECT count(*) FROM weather WHERE location = $place AND temperature > $low", attack, "0"),
+        ("SELECT count(*) FROM weather WHERE location = $1 AND temperature > $2", numbered(), "2"),
+        ("SELECT $1 || '-' || location FROM weather ORDER BY time", numbered(), "us-us"),
+        ("SELECT count(*) FROM weather GROUP BY location = $1 HAVING count(*) > $2", numbered(), "2"),
+        ("SELECT location FROM weather ORDER BY location = $1 DESC, time", numbered(), "us"),
+        ("SELECT count(*) FROM weather WHERE location IN ($1)", numbered(), "2"),
+        ("SELECT count(*) FROM weather WHERE temperature BETWEEN $2 AND 90", numbered(), "4"),
+        ("SELECT count(*) FROM (SELECT * FROM weather LIMIT $3)", numbered(), "1"),
+        ("SELECT count(*) FROM weather a JOIN weather b ON a.location = $1 AND a.time = b.time", numbered(), "2"),
+        ("WITH x AS (SELECT * FROM weather WHERE location = $1) SELECT count(*) FROM x", numbered(), "2"),
+        ("SELECT CASE WHEN $2 > 0 THEN $1 END", numbered(), "us"),
+        ("SELECT count(*) FILTER (WHERE location = $1) FROM weather", numbered(), "2"),
+        ("SELECT if(location = $1, 1, 2) FROM weather ORDER BY time", numbered(), "1"),
+        ("SELECT count(*) FROM weather WHERE location = (SELECT $1)", numbered(), "2"),
+    ];
+    for (sql, values, expected) in cases {
+        let mut asked = request(sql);
+        asked.parameters = Some(values);
+        let answer = querier.query(asked).await.unwrap_or_else(|error| panic!("{sql}: {error} ({:?})", error.detail()));
+        assert_eq!(lines(answer).await.unwrap()[1], expected, "{sql}");
+    }
+    let mut missing = request("SELECT count(*) FROM weather WHERE location = $nothing");
+    missing.parameters = Some(named());
+    let error = querier.query(missing).await.unwrap_err();
+    assert_eq!(error.kind(), gigapi_model::ErrorKind::Invalid);
+    assert!(error.to_string().contains("nothing"), "{error}");
+}
+
+#[tokio::test]
+async fn joins_of_duckdb_work() {
+    let world = world().await;
+    world.flush("mydb", "places", &[(DAY, vec![("location", Tag("us")), ("code", Integer(1))])]).await;
+    let querier = world.querier();
+    for (sql, expected) in [
+        ("SELECT count(*) FROM weather SEMI JOIN places USING (location)", "2"),
+        ("SELECT count(*) FROM weather ANTI JOIN places USING (Location)", "2"),
+        ("SELECT count(*) FROM weather w SEMI JOIN places p ON w.location = p.location", "2"),
+        ("SELECT count(*) FROM weather LEFT JOIN places USING (location) WHERE code IS NULL", "2"),
+        ("SELECT count(*) FROM weather FULL JOIN places ON weather.time = places.time", "4"),
+        ("SELECT count(*) FROM weather CROSS JOIN places", "4"),
+        ("SELECT count(*) FROM weather, places", "4"),
+        ("SELECT count(*) FROM weather NATURAL JOIN places", "1"),
+    ] {
+        assert_eq!(ask(&querier, sql).await[1], expected, "{sql}");
+    }
 }

@@ -105,7 +105,8 @@ async fn a_statement_over_the_limit_is_not_parsed() {
 async fn errors_of_computing_are_the_users() {
     let world = World::new().await;
     let querier = world.querier();
-    for sql in ["SELECT 1 / 0", "SELECT 'x'::BIGINT", "SELECT nofunction(1)", "SELECT * FROM generate_series(1)  WHERE"]
+    for sql in
+        ["SELECT '1x'::DOUBLE", "SELECT 'x'::BIGINT", "SELECT nofunction(1)", "SELECT * FROM generate_series(1)  WHERE"]
     {
         let error = try_ask(&querier, sql).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error:?}");

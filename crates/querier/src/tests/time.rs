@@ -44,6 +44,21 @@ async fn every_form_of_a_time_condition_reads_only_the_files_inside() {
         "weather.time >= '2025-04-24T02:00:00' AND weather.time < '2025-04-24T04:00:00'".to_owned(),
         "TIME >= '2025-04-24T02:00:00' AND Time < '2025-04-24T04:00:00'".to_owned(),
         "time >= '2025-04-24T02:00:00+00:00' AND time < '2025-04-24T06:00:00+02:00'".to_owned(),
+        "epoch_us(time) >= epoch_us('2025-04-24T02:00:00'::TIMESTAMP) AND epoch_ms(time) < epoch_ms('2025-04-24T04:00:00'::TIMESTAMP)".to_owned(),
+        format!("epoch_ns(time) BETWEEN {from} AND {}", to - 1),
+        format!("time >= epoch_ms({}) AND time < make_timestamp({})", from / 1_000_000, to / 1000),
+        format!("time >= make_timestamp_ms({}) AND time < {}::BIGINT", from / 1_000_000, to),
+        "time >= make_timestamp(2025, 4, 24, 2, 0, 0) AND time < make_timestamp(2025, 4, 24, 4, 0, 0)".to_owned(),
+        "time >= strptime('24.04.2025 02:00', '%d.%m.%Y %H:%M') AND time < to_timestamp('2025-04-24T04:00:00Z')".to_owned(),
+        "time >= '2025-04-24T02:00:00'::TIMESTAMP_NS AND time < '2025-04-24T04:00:00'::TIMESTAMP_S".to_owned(),
+        "time >= '2025-04-24T02:00:00'::TIMESTAMP_MS AND time < '2025-04-24T04:00:00Z'::TIMESTAMPTZ".to_owned(),
+        "time >= date_trunc('hour', '2025-04-24T02:30:00'::TIMESTAMP) AND time < date_add('2025-04-24'::TIMESTAMP, INTERVAL '4 hours')".to_owned(),
+        "time >= time_bucket(INTERVAL '1 hour', '2025-04-24T02:59:00'::TIMESTAMP) AND time < DATE '2025-04-24' + INTERVAL '4 hours'".to_owned(),
+        "time BETWEEN epoch_ns('2025-04-24T02:00:00'::TIMESTAMP) AND epoch_ns('2025-04-24T03:59:59'::TIMESTAMP)".to_owned(),
+        format!("NOT (time < {from} OR time >= {to})"),
+        format!("time >= if(true, {from}, 0) AND time < {to}"),
+        format!("time >= {} // 2 AND time < 2 * {}", from * 2, to / 2),
+        format!("time > {} AND NOT time >= '2025-04-24T04:00:00'", from - 1),
     ];
     for condition in conditions {
         let sql = format!("SELECT count(temperature), min(time) FROM weather WHERE {condition}");
@@ -68,6 +83,14 @@ async fn one_sided_conditions_rule_out_the_other_side() {
         ("time > '2026-01-01'", 0),
         ("time < '2025-04-24T01:00:00' OR time >= '2025-04-24T07:00:00'", 2),
         ("time NOT BETWEEN '2025-04-24T01:00:00' AND '2025-04-24T06:59:00'", 2),
+        ("time == '2025-04-24T01:15:00'", 1),
+        ("time IN (epoch_ns('2025-04-24T01:15:00'::TIMESTAMP), '2025-04-24T05:15:00'::TIMESTAMP)", 2),
+        ("time IN (1745457300000000000, '2025-04-24T05:15:00', make_timestamp_ns(1745452800000000000))", 3),
+        ("time NOT IN ('2025-04-24T01:15:00')", 8),
+        ("year(time) = 2024", 0),
+        ("year(time) = 2025", 8),
+        ("epoch_ms(time) = 1745457300000", 1),
+        ("epoch_us(time) <= 1745457300000000", 2),
     ];
     for (condition, files) in cases {
         let sql = format!("SELECT sum(temperature) FROM weather WHERE {condition}");
@@ -142,4 +165,32 @@ async fn counts_and_bounds_open_no_file() {
     }
     let answer = ask(&querier, "SELECT count(*), min(time), max(time), max(temperature) FROM weather").await;
     assert_eq!(answer[1], "32|2025-04-24T00:00:00|2025-04-24T07:45:00|31.0");
+}
+
+/// Whole units of time are compared as such: what lies inside one is not cut off.
+#[tokio::test]
+async fn conditions_on_coarser_units_keep_what_lies_between_them() {
+    let world = World::new().await;
+    let at = |nanos: i64| (DAY + nanos, vec![("x", Float(1.0))]);
+    world.flush("mydb", "t", &[at(-1), at(0), at(999_999), at(1_000_000), at(1_500_000)]).await;
+    let querier = world.querier();
+    let ms = DAY / 1_000_000;
+    for (condition, expected) in [
+        (format!("epoch_ms(time) <= {ms}"), "3"),
+        (format!("epoch_ms(time) < {ms}"), "1"),
+        (format!("epoch_ms(time) > {ms}"), "2"),
+        (format!("epoch_ms(time) = {ms}"), "2"),
+        (format!("epoch_ms(time) != {ms}"), "3"),
+        (format!("epoch_ms(time) IN ({ms}, {})", ms + 1), "4"),
+        (format!("epoch_us(time) BETWEEN {} AND {}", ms * 1000, ms * 1000 + 999), "2"),
+        (format!("epoch_ms(time) + 1 = {}", ms + 1), "2"),
+        ("date = '2025-04-23'".to_owned(), "1"),
+    ] {
+        assert_eq!(
+            ask(&querier, &format!("SELECT count(*) FROM t WHERE {condition}")).await[1],
+            expected,
+            "{condition}"
+        );
+    }
+    assert_eq!(ask(&querier, "SELECT epoch_ms('1969-12-31T23:59:59.9995'::TIMESTAMP)").await[1], "-1");
 }

@@ -4,26 +4,34 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Select, SelectFlavor,
-    SelectItem, TableFactor, Value, VisitorMut, WildcardAdditionalOptions,
+    BinaryOperator, Expr, Ident, ObjectName, ObjectNamePart, Select, SelectFlavor, SelectItem, TableFactor, Value,
+    VisitorMut, WildcardAdditionalOptions,
 };
 use gigapi_model::TIME_COLUMN;
 
-use super::{Names, quoted};
-use crate::dialect::Query;
+use super::{Names, quoted, spelling};
+use crate::dialect::functions::AS_TIME;
+use crate::dialect::{Query, call, flow};
 use crate::{Error, Result};
 
 /// Spells every name as it is registered.
 pub(crate) fn unify(query: &mut Query, names: &Names) -> Result<()> {
-    query.visit_mut(&mut Rewrite { names })
+    query.visit_mut(&mut Rewrite { names, lambdas: Vec::new() })
 }
 
-struct Rewrite<'a> {
-    names: &'a Names,
+pub(super) struct Rewrite<'a> {
+    pub(super) names: &'a Names,
+    /// Parameters of the lambdas around the place where the walk is.
+    lambdas: Vec<Vec<String>>,
 }
 
 impl Rewrite<'_> {
-    fn ident(&self, ident: &mut Ident) -> Result<()> {
+    pub(super) fn ident(&self, ident: &mut Ident) -> Result<()> {
+        let of_lambda = self.lambdas.iter().rev().flatten().find(|name| name.eq_ignore_ascii_case(&ident.value));
+        if let Some(name) = of_lambda {
+            *ident = quoted(name);
+            return Ok(());
+        }
         if let Some(spelling) = self.names.spelling(&ident.value)?
             && spelling != ident.value
         {
@@ -32,29 +40,7 @@ impl Rewrite<'_> {
         Ok(())
     }
 
-    fn using(&self, select: &mut Select) -> Result<()> {
-        for join in select.from.iter_mut().flat_map(|from| &mut from.joins) {
-            let constraint = match &mut join.join_operator {
-                JoinOperator::Join(constraint)
-                | JoinOperator::Inner(constraint)
-                | JoinOperator::Left(constraint)
-                | JoinOperator::LeftOuter(constraint)
-                | JoinOperator::Right(constraint)
-                | JoinOperator::RightOuter(constraint)
-                | JoinOperator::FullOuter(constraint) => constraint,
-                _ => continue,
-            };
-            let JoinConstraint::Using(columns) = constraint else { continue };
-            for part in columns.iter_mut().flat_map(|column| &mut column.0) {
-                if let ObjectNamePart::Identifier(ident) = part {
-                    self.ident(ident)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn expr(&self, expr: &mut Expr) -> Result<()> {
+    fn expr(&mut self, expr: &mut Expr) -> Result<()> {
         match expr {
             Expr::Identifier(ident) => {
                 if let Some(time) = self.quoted_time(ident) {
@@ -64,6 +50,16 @@ impl Rewrite<'_> {
                 self.ident(ident)
             }
             Expr::CompoundIdentifier(idents) => idents.iter_mut().try_for_each(|ident| self.ident(ident)),
+            Expr::Function(function) => {
+                spelling::window(function);
+                Ok(())
+            }
+            Expr::Lambda(lambda) => {
+                let mut names: Vec<String> = Vec::new();
+                lambda.params.iter().for_each(|parameter| names.push(parameter.name.value.clone()));
+                self.lambdas.push(names);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -96,7 +92,7 @@ impl VisitorMut for Rewrite<'_> {
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
         }
         self.names.virtual_columns.hide(select, self.names);
-        flow(self.using(select))
+        flow(self.select(select))
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
@@ -124,6 +120,9 @@ impl VisitorMut for Rewrite<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if matches!(expr, Expr::Lambda(_)) {
+            self.lambdas.pop();
+        }
         if let Some(plain) = comparisons(expr) {
             *expr = plain;
         }
@@ -135,15 +134,8 @@ fn is_dotted(written: &ObjectName, found: &[String]) -> bool {
     written.0.len() == 2 && found.len() == 1
 }
 
-fn flow(result: Result<()>) -> ControlFlow<Error> {
-    match result {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
-/// `BETWEEN` and lists of numbers as comparisons, because only comparisons are told apart by type when a
-/// statement is planned: an integer beside a timestamp means nanoseconds.
+/// `BETWEEN` as two comparisons and what stands in lists as times, because only comparisons are told apart by type when
+/// a statement is planned: an integer beside a timestamp means nanoseconds.
 fn comparisons(expr: &mut Expr) -> Option<Expr> {
     let binary = |left: &Expr, op: BinaryOperator, right: &Expr| Expr::BinaryOp {
         left: Box::new(left.clone()),
@@ -159,15 +151,13 @@ fn comparisons(expr: &mut Expr) -> Option<Expr> {
             let both = binary(&binary(expr, lower, low), joined, &binary(expr, upper, high));
             Some(Expr::Nested(Box::new(both)))
         }
-        Expr::InList { expr, list, negated } if is_time(expr) && list.iter().all(is_number) => {
-            let (each, joined) = match negated {
-                false => (BinaryOperator::Eq, BinaryOperator::Or),
-                true => (BinaryOperator::NotEq, BinaryOperator::And),
-            };
-            let mut items = list.iter().map(|item| binary(expr, each.clone(), item));
-            let first = items.next()?;
-            let all = items.fold(first, |all, item| binary(&all, joined.clone(), &item));
-            Some(Expr::Nested(Box::new(all)))
+        // A list of texts alone is told apart by the engine.
+        Expr::InList { expr, list, .. } if is_time(expr) && !list.iter().all(is_text) => {
+            for item in list {
+                let value = std::mem::replace(item, Expr::value(Value::Null));
+                *item = Expr::Function(call(AS_TIME, vec![value]));
+            }
+            None
         }
         _ => None,
     }
@@ -185,6 +175,6 @@ fn is_time(expr: &Expr) -> bool {
     }
 }
 
-fn is_number(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }

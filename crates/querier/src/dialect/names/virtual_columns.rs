@@ -7,12 +7,12 @@ use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, Ident, ObjectName, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     TableAlias, TableFactor, WildcardAdditionalOptions,
 };
-use datafusion::sql::sqlparser::dialect::DuckDbDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use gigapi_model::TIME_COLUMN;
 
 use super::{Names, quoted};
 use crate::dialect::functions::{DAY_OF, HOUR_OF};
+use crate::dialect::syntax::Syntax;
 use crate::{Error, Result};
 
 /// Which of the columns a statement wants.
@@ -131,7 +131,7 @@ pub(super) fn extend(factor: &mut TableFactor, missing: &[&'static str]) -> Resu
     let last = name.0.last().and_then(|part| part.as_ident()).map(|ident| quoted(&ident.value));
     let Some(shown_as) = given.take().or(last.map(alias)) else { return Ok(()) };
     let template = format!("SELECT *, {DAY_OF}({TIME_COLUMN}), {HOUR_OF}({TIME_COLUMN}) FROM {TIME_COLUMN}");
-    let parsed = Parser::new(&DuckDbDialect {}).try_with_sql(&template).and_then(|mut parser| parser.parse_query());
+    let parsed = Parser::new(&Syntax::default()).try_with_sql(&template).and_then(|mut parser| parser.parse_query());
     let mut query = parsed.map_err(|error| Error::internal(format!("the template of virtual columns: {error}")))?;
     let SetExpr::Select(select) = &mut *query.body else {
         return Err(Error::internal("the template of virtual columns is not a SELECT"));
