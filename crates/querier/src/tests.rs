@@ -9,6 +9,7 @@ mod files;
 mod functions;
 mod limits;
 mod redis;
+mod running;
 mod sandbox;
 mod statements;
 mod system;

@@ -146,10 +146,10 @@ impl Expand<'_> {
             function.name = ObjectName::from(vec![Ident::new(here)]);
             return Ok(None);
         }
-        if name.starts_with("quantile") || name == "approx_quantile" {
-            if let Some(list) = several_quantiles(&name, function)? {
-                return Ok(Some(list));
-            }
+        if (name.starts_with("quantile") || name == "approx_quantile")
+            && let Some(list) = several_quantiles(&name, function)?
+        {
+            return Ok(Some(list));
         }
         if !templates::is_known(&name) {
             return Ok(None);

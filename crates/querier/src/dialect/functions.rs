@@ -284,7 +284,7 @@ fn bucket(width: Expr, time: Option<Expr>, third: Option<(DataType, Expr)>) -> R
     };
     Ok(match third {
         None => bin(width, time, usual),
-        Some((data_type, shift)) if matches!(data_type, DataType::Interval(_) | DataType::Duration(_)) => {
+        Some((DataType::Interval(_) | DataType::Duration(_), shift)) => {
             cast(bin(width, time - shift.clone(), usual) + shift, NANOS)
         }
         Some((_, origin)) => bin(width, time, cast(origin, NANOS)),

@@ -105,7 +105,11 @@ impl Run {
             rows: shared.components.options.rows_max,
         };
         let start = unpanicked(start(&shared, &request, &query, purpose, &running));
-        let started = match limits.keep(&running, start).await {
+        let started = limits.keep(&running, start).await.and_then(|started| {
+            let first = started.begun.first.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+            limits.check(running.returned(first)).map(|()| started)
+        });
+        let started = match started {
             Ok(started) => started,
             Err(error) => {
                 let error = shared.completed(error, &running);
@@ -116,7 +120,7 @@ impl Run {
                 return;
             }
         };
-        ending.rows = running.returned(started.begun.first.as_ref().map_or(0, |batch| batch.num_rows() as u64));
+        ending.rows = running.returned(0);
         if ready.send(Ok(started.begun)).is_err() {
             return;
         }

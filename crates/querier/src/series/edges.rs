@@ -21,6 +21,7 @@ use gigapi_model::{TableDef, TimeRange};
 
 use super::chunks::OpenFile;
 use super::keys::{Key, is_time};
+use super::shape::Rebase;
 
 /// Which row of a group is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl EdgeCall {
         argument: &Arc<dyn PhysicalExpr>,
         table: &TableDef,
         keys: &[Key],
-        rebased: &dyn Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
+        rebased: Rebase<'_>,
     ) -> Option<(Self, Edge)> {
         let is_first = match call.fun().name() {
             "first_value" => true,

@@ -21,7 +21,7 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
@@ -31,7 +31,7 @@ use super::chunks::OpenFile;
 use super::edges::{Edge, Edges, Found};
 use super::shape::{Asked, Shape};
 use super::unit::{Folded, Outcome, fold_file};
-use crate::scan::StoredFile;
+use crate::scan::{ROWS_SCANNED, StoredFile};
 
 /// Files that a plan names.
 const FILES_SHOWN_MAX: usize = 10;
@@ -170,6 +170,7 @@ impl ExecutionPlan for SeriesFoldExec {
             generic: self.generic.clone(),
             schema: Arc::clone(&schema),
             metrics: BaselineMetrics::new(&self.metrics, partition),
+            scanned: MetricBuilder::new(&self.metrics).counter(ROWS_SCANNED, partition),
             reservation: Mutex::new(MemoryConsumer::new("fold of series").register(context.memory_pool())),
             folded: Folded::new(&self.shape),
             rows_max: context.session_config().batch_size(),
@@ -194,6 +195,8 @@ struct Worker {
     generic: Generic,
     schema: SchemaRef,
     metrics: BaselineMetrics,
+    /// Rows that were folded.
+    scanned: Count,
     reservation: Mutex<MemoryReservation>,
     folded: Folded,
     rows_max: usize,
@@ -212,6 +215,7 @@ impl Worker {
                 let batches = self.take().await?;
                 return Ok(Some((self.stream(batches), self)));
             };
+            let before = self.folded.rows_folded();
             let outcome = {
                 let timer = self.metrics.elapsed_compute().clone();
                 let _running = timer.timer();
@@ -221,6 +225,7 @@ impl Worker {
                 let alone = self.generic(file)?.execute(0, Arc::clone(&self.context))?;
                 return Ok(Some((alone, self)));
             }
+            self.scanned.add(self.folded.rows_folded() - before);
             let grown = self.reservation.lock().try_resize(self.folded.bytes());
             if grown.is_err() {
                 let batches = self.take().await?;

@@ -16,6 +16,9 @@ use super::edges::{Edge, EdgeCall};
 use super::figures::{Kept, NumberKind, Statistic, state_types};
 use super::keys::{Key, Span};
 
+/// Gives an expression over an aggregation's input as one over the table's columns, if it is one.
+pub(super) type Rebase<'a> = &'a dyn Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -55,7 +58,7 @@ impl Shape {
         aggregate: &AggregateExec,
         predicates: &[Arc<dyn PhysicalExpr>],
         table: &TableDef,
-        rebased: &dyn Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
+        rebased: Rebase<'_>,
     ) -> Option<Self> {
         let conditions = Conditions::of(predicates, table)?;
         let schema = aggregate.schema();
@@ -75,12 +78,7 @@ impl Shape {
         Some(shape)
     }
 
-    fn asked(
-        &mut self,
-        call: &AggregateFunctionExpr,
-        table: &TableDef,
-        rebased: &dyn Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
-    ) -> Option<Asked> {
+    fn asked(&mut self, call: &AggregateFunctionExpr, table: &TableDef, rebased: Rebase<'_>) -> Option<Asked> {
         let arguments = call.expressions();
         let [argument] = arguments.as_slice() else { return None };
         if call.is_distinct() || call.ignore_nulls() {

@@ -27,6 +27,7 @@ pub(super) struct Folded {
     /// By number of the shape.
     pub(super) figures: Vec<Figures>,
     pub(super) edges: Option<Edges>,
+    rows_folded: u64,
     reader: NumberReader,
 }
 
@@ -35,11 +36,16 @@ impl Folded {
         let figures = shape.numbers.iter().map(|number| Figures::new(number.kind, number.kept)).collect();
         let groups = Groups::new(shape.key_tags().count());
         let edges = shape.edge.map(Edges::new);
-        Self { groups, rows: Vec::new(), figures, edges, reader: NumberReader::default() }
+        Self { groups, rows: Vec::new(), figures, edges, rows_folded: 0, reader: NumberReader::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.groups.len() == 0
+    }
+
+    /// How many rows of all groups there were.
+    pub(super) fn rows_folded(&self) -> usize {
+        usize::try_from(self.rows_folded).unwrap_or(usize::MAX)
     }
 
     /// Bytes of memory, about.
@@ -145,6 +151,7 @@ impl Unit<'_> {
         folded.grow();
         for segment in &segments {
             folded.rows[segment.of as usize] += segment.rows.len() as u64;
+            folded.rows_folded += segment.rows.len() as u64;
         }
         let wanted = ranges(&segments);
         for (figures, chunk) in folded.figures.iter_mut().zip(&numbers) {

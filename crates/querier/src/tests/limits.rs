@@ -46,6 +46,31 @@ async fn a_query_that_needs_too_much_memory_names_the_limit() {
 }
 
 #[tokio::test]
+async fn one_querys_share_of_the_memory_is_a_limit_of_its_own() {
+    let world = World::new().await;
+    let options = QueryOptions { memory_bytes_max_each: 1 << 20, ..QueryOptions::default() };
+    let querier = world.querier_with(options, None);
+    let sql = "SELECT count(*) FROM (SELECT value, count(*) FROM generate_series(1, 3000000) GROUP BY value)";
+    let error = try_ask(&querier, sql).await.unwrap_err();
+    assert!(matches!(error, Error::OwnMemory { limit_mib: 1 }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("GIGAPI_QUERY_MEMORY_EACH"));
+}
+
+#[tokio::test]
+async fn an_answer_with_too_many_rows_names_the_limit() {
+    let world = World::new().await;
+    let options = QueryOptions { rows_max: Some(10), ..QueryOptions::default() };
+    let querier = world.querier_with(options, None);
+    assert_eq!(ask(&querier, "SELECT value FROM generate_series(1, 10)").await.len(), 11);
+    for rows in [11, 100_000] {
+        let error = try_ask(&querier, &format!("SELECT value FROM generate_series(1, {rows})")).await.unwrap_err();
+        assert!(matches!(error, Error::TooManyRows { limit: 10 }), "{rows}: {error:?}");
+        assert!(error.to_string().contains("GIGAPI_QUERY_ROWS_MAX"));
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_spilled_where_there_is_a_folder() {
     let world = World::new().await;
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ fn run(code: Option<u32>, rows: Range<usize>) -> TextRun {
 fn rows_are_cut_wherever_a_column_changes() {
     let hosts = [run(Some(0), 0..4), run(Some(1), 4..9)];
     let racks = [run(None, 0..2), run(Some(0), 2..6), run(None, 6..9)];
-    let found = combine(&[&hosts, &racks], &[0..9]);
+    let found = combine(&[&hosts, &racks], &[0..3, 3..9]);
     assert_eq!(found.codes, [vec![Some(0), None], vec![Some(0), Some(0)], vec![Some(1), Some(0)], vec![Some(1), None]]);
     let segments: Vec<_> = found.segments.iter().map(|segment| (segment.rows.clone(), segment.of)).collect();
     assert_eq!(segments, [(0..2, 0), (2..4, 1), (4..6, 2), (6..9, 3)]);

@@ -74,7 +74,7 @@ impl Chunk<'_> {
     /// Where in the file the pages lie that hold rows of `wanted`, with the dictionary that they need.
     pub fn byte_ranges(&self, wanted: &[Range<usize>]) -> Vec<Range<u64>> {
         let (start, length) = self.metadata.byte_range();
-        let Some(locations) = self.locations else { return vec![start..start + length] };
+        let Some(locations) = self.locations else { return std::iter::once(start..start + length).collect() };
         let mut ranges: Vec<Range<u64>> = Vec::new();
         let mut add = |range: Range<u64>| match ranges.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
