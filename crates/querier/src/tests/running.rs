@@ -95,7 +95,7 @@ async fn an_answer_tells_what_its_query_took() {
         world.flush("mydb", "t", &[row(hour)]).await;
     }
     let querier = world.querier();
-    let sql = "SELECT sum(n) FROM t WHERE time >= '2025-04-24T01:00:00Z'";
+    let sql = "SELECT avg(n) FROM t WHERE time >= '2025-04-24T01:00:00Z'";
     let response = send(&querier, asking(sql)).await;
     let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(header("x-gigapi-query-id").as_deref(), Some(ID));
