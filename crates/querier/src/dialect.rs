@@ -9,6 +9,7 @@ mod duckdb_keywords;
 mod duckdb_names;
 mod functions;
 mod names;
+mod placeholders;
 mod types;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as EngineStatement};
@@ -22,6 +23,7 @@ pub(crate) use coercion::TimeCoercion;
 pub(crate) use duckdb_names::name_columns;
 pub(crate) use functions::register;
 pub(crate) use names::{Found, Names, Scope, ambiguous, unify};
+pub(crate) use placeholders::number_placeholders;
 pub(crate) use types::{TypeNames, duckdb_type};
 
 use crate::{Error, Result};

@@ -23,17 +23,24 @@ use crate::{Error, Querier};
 /// The routes that read, as they are shown to whoever asks for something else.
 pub const QUERY_ENDPOINTS: [&str; 3] = ["POST /query", "GET /query", "POST /api/v3/query_sql"];
 
-/// The routes that read.
+/// The routes that read, Arrow Flight's among them.
 pub fn routes(querier: Querier) -> Router {
+    let flight = crate::flight::routes(querier.clone());
     Router::new()
         .route("/query", get(gigapi::query).post(gigapi::query))
         .route("/api/v3/query_sql", get(v3::query_sql).post(v3::query_sql))
         .with_state(querier)
+        .merge(flight)
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        // Clients of both endpoints know a statement that names nothing as a bad statement.
+        // What the catalog's store said is for the log.
+        let error = match error {
+            Error::Catalog(error) if error.kind() == ErrorKind::Unavailable => return error.into(),
+            other => other,
+        };
+        // Clients of all endpoints know a statement that names nothing as a bad statement.
         let kind = match error.kind() {
             ErrorKind::NotFound | ErrorKind::Conflict => ErrorKind::Invalid,
             kind => kind,

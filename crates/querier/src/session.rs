@@ -22,6 +22,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig};
 use object_store::ObjectStore;
 
 pub(crate) use catalog::{CATALOG, QueryCatalog};
+pub(crate) use information_schema::{INFORMATION_SCHEMA, IOX, columns as information_tables};
 pub(crate) use resolve::{Reads, Request, resolve, similar_table, tables_of};
 
 use crate::scan::MetadataCache;

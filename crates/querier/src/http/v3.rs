@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::ParamValues;
 use gigapi_model::{DatabaseName, ErrorKind};
 use gigapi_service::http::RequestId;
 use gigapi_service::{ApiError, Dialect};
@@ -10,7 +10,7 @@ use gigapi_service::{ApiError, Dialect};
 use super::{Asked, Payload, answered, body};
 use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
 use crate::querier::Presence;
-use crate::{Habits, Querier, QueryRequest};
+use crate::{Habits, Querier, QueryRequest, parameters};
 
 pub(super) async fn query_sql(State(querier): State<Querier>, id: RequestId, request: Request) -> Response {
     answered(answer(&querier, request).await, Dialect::V3, &id)
@@ -31,7 +31,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         database: database.to_owned(),
         show_virtual: asked.is_true("hive"),
         habits: Habits::Engine,
-        parameters: parameters(&asked)?,
+        parameters: values(&asked)?,
     };
     let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;
@@ -82,7 +82,7 @@ fn format(name: Option<&str>, accept: Option<&str>) -> Result<Format, ApiError> 
 }
 
 /// The values of `$name` placeholders: an object in a JSON body, its text in a URL or a form.
-fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
+fn values(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
     let values = match (&asked.body, asked.text("params")) {
         (_, Some(text)) => serde_json::from_str(text)
             .map_err(|error| ApiError::invalid(format!("params is not a JSON object: {error}")))?,
@@ -93,24 +93,5 @@ fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
         },
         _ => return Ok(None),
     };
-    let values: serde_json::Map<String, serde_json::Value> = values;
-    let scalar = |(name, value): (String, serde_json::Value)| Ok((name.clone(), scalar(&name, value)?));
-    let values = values.into_iter().map(scalar).collect::<Result<std::collections::HashMap<_, _>, ApiError>>()?;
-    Ok(Some(ParamValues::from(values)))
-}
-
-fn scalar(name: &str, value: serde_json::Value) -> Result<ScalarValue, ApiError> {
-    use serde_json::Value;
-    Ok(match value {
-        Value::Null => ScalarValue::Null,
-        Value::Bool(value) => ScalarValue::from(value),
-        Value::String(value) => ScalarValue::from(value),
-        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(value), _, _) => ScalarValue::from(value),
-            (_, Some(value), _) => ScalarValue::from(value),
-            (_, _, Some(value)) => ScalarValue::from(value),
-            _ => return Err(ApiError::invalid(format!("the parameter {name:?} is not a number that can be held"))),
-        },
-        _ => return Err(ApiError::invalid(format!("the parameter {name:?} is a list or an object; use plain values"))),
-    })
+    Ok(Some(parameters::from_json(values)?))
 }

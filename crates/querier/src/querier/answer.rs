@@ -12,6 +12,7 @@ use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use super::columns::Parameter;
 use super::run::Begun;
 use crate::dialect::duckdb_type;
 use crate::{Error, Result};
@@ -19,6 +20,7 @@ use crate::{Error, Result};
 /// A schema and a stream of batches. Dropping it cancels the query.
 pub struct Answer {
     schema: SchemaRef,
+    pub(super) parameters: Vec<Parameter>,
     ready: std::vec::IntoIter<RecordBatch>,
     rest: Option<Rest>,
     stale: Option<Duration>,
@@ -44,13 +46,14 @@ impl Answer {
     }
 
     pub(super) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, ready: batches.into_iter(), rest: None, stale: None, _cancel: None }
+        let (parameters, ready) = (Vec::new(), batches.into_iter());
+        Self { schema, parameters, ready, rest: None, stale: None, _cancel: None }
     }
 
     pub(super) fn running(begun: Begun, rest: Rest, cancel: CancelOnDrop) -> Self {
-        let Begun { schema, first, stale } = begun;
+        let Begun { schema, parameters, first, stale } = begun;
         let ready = Vec::from_iter(first).into_iter();
-        Self { schema, ready, rest: Some(rest), stale, _cancel: Some(cancel) }
+        Self { schema, parameters, ready, rest: Some(rest), stale, _cancel: Some(cancel) }
     }
 
     pub(super) fn aged(self, stale: Option<Duration>) -> Self {

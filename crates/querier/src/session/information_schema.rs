@@ -51,6 +51,12 @@ pub(super) async fn tables(
     made.collect()
 }
 
+/// The columns of each of the tables.
+pub(crate) fn columns() -> Result<Vec<(&'static str, SchemaRef)>> {
+    let empty = [schemata(&[])?, table_rows(&[])?, column_rows(&[])?];
+    Ok(TABLES.into_iter().zip(empty.map(|batch| batch.schema())).collect())
+}
+
 fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
