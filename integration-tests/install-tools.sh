@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, make and a C compiler: Python with DuckDB, which computes answers
-# independently, and with the linters of deploy/, Redis, and the public data sets. Into .tools/, or with apt where a
-# program is missing.
+# independently, with clients and with the linters of deploy/, Node with a client, Redis, and the public data sets. Into
+# .tools/, or with apt where a program is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .tools
@@ -24,6 +24,15 @@ vega() {
   rm ".tools/$packed"
 }
 
+clients() {
+  local wanted=@influxdata/influxdb3-client@2.1.0
+  [ "$(cat .tools/clients/installed 2>/dev/null)" = "$wanted" ] && return
+  need node nodejs npm
+  need npm npm
+  npm install --silent --no-audit --no-fund --no-save --prefix .tools/clients "$wanted"
+  echo "$wanted" >.tools/clients/installed
+}
+
 python() {
   need python3 python3 python3-venv
   [ -x .tools/venv/bin/python ] || python3 -m venv .tools/venv || { need venv python3-venv && python3 -m venv .tools/venv; }
@@ -32,5 +41,5 @@ python() {
 
 case "${1:-all}" in
   vega) vega ;;
-  *) need redis-server redis-server; vega; python ;;
+  *) need redis-server redis-server; vega; clients; python ;;
 esac
