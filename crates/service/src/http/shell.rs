@@ -36,11 +36,13 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DEL
 /// `*` does not stand for `Authorization`, so the names are listed where a client asks for none by name.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, Content-Encoding, Accept, Idempotency-Key, X-Request-Id, X-API-Key, X-API-Secret, \
-     X-Grpc-Web, X-User-Agent, Grpc-Timeout",
+     X-Grpc-Web, X-User-Agent, Grpc-Timeout, X-GigAPI-Query-Id",
 );
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, Retry-After, X-Influxdb-Version, X-Influxdb-Build, X-Influxdb-Error, X-Platform-Error-Code, \
-     Grpc-Status, Grpc-Message",
+     Grpc-Status, Grpc-Message, Server-Timing, X-GigAPI-Query-Id, X-GigAPI-Elapsed-Ms, X-GigAPI-Files-Planned, \
+     X-GigAPI-Files-Pruned, X-GigAPI-Files-Opened, X-GigAPI-Rows-Scanned, X-GigAPI-Bytes-Scanned, \
+     X-GigAPI-Rows-Returned, X-GigAPI-Memory-Bytes, X-GigAPI-Stale-Seconds",
 );
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const ONE_DAY_SECONDS: HeaderValue = HeaderValue::from_static("86400");
