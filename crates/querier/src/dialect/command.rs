@@ -233,6 +233,7 @@ fn wrong(error: ParserError) -> Error {
         ParserError::RecursionLimitExceeded => {
             Error::TooDeep { what: "expressions and queries inside each other", limit: limits::NESTING_MAX }
         }
+        ParserError::TokenizerError(what) => Error::invalid(format!("SQL syntax: {what}")),
         other => Error::from(DataFusionError::SQL(Box::new(other), None)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
@@ -75,18 +75,14 @@ pub(super) fn nanos(expr: &Arc<dyn PhysicalExpr>) -> Option<i64> {
 /// A literal length of time that is the same wherever it begins.
 fn interval(expr: &Arc<dyn PhysicalExpr>) -> Option<i64> {
     const DAY: i64 = 86_400_000_000_000;
-    let value = expr.downcast_ref::<Literal>()?.value();
-    match value {
+    match expr.downcast_ref::<Literal>()?.value() {
         ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => {
             i64::from(interval.days).checked_mul(DAY)?.checked_add(interval.nanoseconds)
         }
         ScalarValue::IntervalDayTime(Some(interval)) => {
             i64::from(interval.days).checked_mul(DAY)?.checked_add(i64::from(interval.milliseconds) * 1_000_000)
         }
-        _ => {
-            debug_assert!(!matches!(value.data_type(), DataType::Interval(IntervalUnit::DayTime)) || value.is_null());
-            None
-        }
+        _ => None,
     }
 }
 

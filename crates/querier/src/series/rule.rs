@@ -70,14 +70,14 @@ fn folded(
     let mut plans = Vec::with_capacity(inputs.len());
     for input in inputs {
         // Below a union there may be conditions of the scan itself.
-        let (mut all, leaf) = layers_below(&layers, &input);
+        let (all, leaf) = layers_below(&layers, &input);
         match fold(node, aggregate, &all, &leaf, partitions)? {
             Some(fold) => {
                 folds += 1;
                 plans.push(fold);
             }
             None => {
-                let generic = Generic { aggregate: Arc::clone(node), layers: std::mem::take(&mut all) };
+                let generic = Generic { aggregate: Arc::clone(node), layers: all };
                 plans.push(generic.over(leaf)?);
             }
         }
@@ -131,8 +131,6 @@ fn fold(
             let Some(predicate) = rebased(filter.predicate(), &layers[depth + 1..]) else { return Ok(None) };
             predicates.push(predicate);
         }
-        let is_outermost_filter_projected = layer.downcast_ref::<FilterExec>().is_some();
-        debug_assert!(is_outermost_filter_projected || layer.downcast_ref::<ProjectionExec>().is_some());
     }
     let through = |expr: &Arc<dyn PhysicalExpr>| rebased(expr, layers);
     let Some(shape) = Shape::of(aggregate, &predicates, &stored.table, &through) else { return Ok(None) };

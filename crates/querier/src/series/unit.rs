@@ -164,9 +164,14 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Damage, with the file's name for the log.
+    /// What is wrong with a page, with the file's name for the log.
     fn told(&self, error: PageError) -> DataFusionError {
-        Error::Corrupt { detail: format!("data file {}: {error}", self.open.location()) }.into()
+        let detail = format!("data file {}: {error}", self.open.location());
+        match error {
+            PageError::Damaged(_) => Error::Corrupt { detail }.into(),
+            // What is not decoded was sorted out before; bytes that are fine are no damage.
+            PageError::Unsupported(_) => Error::internal(detail).into(),
+        }
     }
 
     /// Whether times have to be looked at: they cut something, or are a column that is asked for.

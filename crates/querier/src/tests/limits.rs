@@ -140,6 +140,17 @@ async fn errors_of_computing_are_the_users() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_no_sql_is_told_with_its_place() {
+    let world = World::new().await;
+    let querier = world.querier();
+    let error = try_ask(&querier, "SELECT `x FROM t").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let told = error.to_string();
+    assert!(told.starts_with("SQL syntax: ") && told.contains("Line: 1, Column: 8"), "{told}");
+    assert!(!told.contains("TokenizerError"), "{told}");
+}
+
+#[tokio::test]
 async fn queries_are_counted_by_how_they_ended() {
     let world = World::new().await;
     world.flush("mydb", "t", &[(DAY, vec![("x", Float(1.0))])]).await;
