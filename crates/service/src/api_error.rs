@@ -195,6 +195,12 @@ impl ApiError {
         response
     }
 
+    /// The answer to a call of gRPC. Logs what is not sent.
+    pub(crate) fn grpc_response(&self, content_type: HeaderValue, request: &RequestId) -> Response<Body> {
+        self.log(request);
+        crate::grpc::response(content_type, crate::grpc::code(self.kind), &self.public_message(request))
+    }
+
     fn body(&self, dialect: Dialect, message: &str) -> Vec<u8> {
         let mut body = match dialect {
             Dialect::V1 => json(&V1 { error: message }),

@@ -20,6 +20,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+const BEARER: &str = "bearer";
+
 /// Bytes of credentials that are looked at; longer ones are wrong without being hashed.
 const CREDENTIAL_BYTES_MAX: usize = 4096;
 
@@ -93,11 +95,18 @@ impl Authenticator {
         let (scheme, rest) = value.split_at(space);
         let credentials = rest.trim_ascii();
         if scheme.eq_ignore_ascii_case(b"basic") {
-            return credentials.len() <= CREDENTIAL_BYTES_MAX
-                && LENIENT.decode(credentials).is_ok_and(|decoded| self.is_basic(&decoded));
+            return self.is_encoded(credentials);
         }
-        let is_token = scheme.eq_ignore_ascii_case(b"token") || scheme.eq_ignore_ascii_case(b"bearer");
+        let is_bearer = scheme.eq_ignore_ascii_case(BEARER.as_bytes());
+        let is_token = is_bearer || scheme.eq_ignore_ascii_case(b"token");
         is_token && (self.is_token(credentials) || self.is_user(credentials))
+            || is_bearer && self.is_encoded(credentials)
+    }
+
+    /// What follows `Basic`, in base64.
+    fn is_encoded(&self, credentials: &[u8]) -> bool {
+        credentials.len() <= CREDENTIAL_BYTES_MAX
+            && LENIENT.decode(credentials).is_ok_and(|decoded| self.is_basic(&decoded))
     }
 
     /// `name:password`, or a token after the last colon with anything before it.
@@ -124,6 +133,17 @@ impl Authenticator {
 fn matches(configured: Option<&Fingerprint>, given: &[u8]) -> bool {
     given.len() <= CREDENTIAL_BYTES_MAX
         && configured.is_some_and(|fingerprint| fingerprint.matches(&Fingerprint::of(given)))
+}
+
+/// What a client that presented these credentials may present from then on, as handshakes of Arrow Flight promise it:
+/// a bearer, whatever scheme it came with.
+///
+/// It is the credentials themselves: every process accepts it and none has to remember it, and it tells nobody anything
+/// new. `Basic` keeps its base64, because a name and a password may hold what a header may not.
+pub fn bearer_for(authorization: &[u8]) -> Option<String> {
+    let (scheme, credentials) = std::str::from_utf8(authorization).ok()?.split_once(' ')?;
+    let is_known = ["basic", "token", BEARER].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then(|| format!("Bearer {}", credentials.trim()))
 }
 
 /// The values of `u` and `p`; `p` has to be there, `u` may be left away beside a token.

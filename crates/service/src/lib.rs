@@ -10,6 +10,7 @@ mod catalog_status;
 mod components;
 mod crash;
 mod error;
+pub mod grpc;
 pub mod http;
 pub mod process;
 mod readiness;

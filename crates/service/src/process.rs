@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::components::Essentials;
 use crate::http::{listen, local_address};
-use crate::settings::{HttpSettings, Loaded, Mode, Settings};
+use crate::settings::{FlightSettings, HttpSettings, Loaded, Mode, Settings};
 use crate::telemetry::{raise_open_files_limit, start_logging};
 use crate::{Block, Components, Shutdown, Signals};
 
@@ -185,7 +185,7 @@ pub fn launch(loaded: Loaded, run: impl AsyncFnOnce(Host) -> Result<(), BoxError
     outcome
 }
 
-/// The port, and a second one where the seed's query examples go if nobody chose a port.
+/// The port; a second one where the seed's query examples go if nobody chose a port; and FlightSQL's own.
 async fn listeners(settings: &Settings) -> crate::Result<Vec<(TcpListener, &'static str)>> {
     let HttpSettings { host, port, port_given, .. } = &settings.http;
     let mut all = vec![(listen(host, *port, "HTTP_PORT").await?, "http")];
@@ -195,7 +195,30 @@ async fn listeners(settings: &Settings) -> crate::Result<Vec<(TcpListener, &'sta
             all.push((second, "http-query"));
         }
     }
+    if let Some(flight) = flight_listener(settings).await? {
+        all.push((flight, "flightsql"));
+    }
     Ok(all)
+}
+
+/// FlightSQL's own port, which serves what the others serve.
+///
+/// A port that somebody chose is a promise. One that nobody chose is not worth a failed start: FlightSQL is on the HTTP
+/// port too, and a second process on a machine is common.
+async fn flight_listener(settings: &Settings) -> crate::Result<Option<TcpListener>> {
+    let FlightSettings { enabled, port, port_given } = settings.flight;
+    let is_http_port = port != 0 && port == settings.http.port;
+    if !enabled || !settings.mode.reads() || is_http_port {
+        return Ok(None);
+    }
+    match listen(&settings.http.host, port, "FLIGHTSQL_PORT").await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if port_given => Err(error),
+        Err(error) => {
+            tracing::warn!("{error}; until then FlightSQL is on the HTTP port only");
+            Ok(None)
+        }
+    }
 }
 
 /// Opens the door, reaches what the services share, starts them, lets their requests in, and waits for the end of the

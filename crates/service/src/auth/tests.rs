@@ -93,6 +93,27 @@ fn a_token_is_no_password_and_a_password_is_no_token() {
 }
 
 #[test]
+fn what_a_handshake_hands_out_is_let_in_wherever_the_credentials_are() {
+    let guard = authenticator(Some(("ann", "pass wörd:x")), Some("t0ken"));
+    for presented in ["ann:pass wörd:x", "whoever:t0ken"] {
+        let bearer = bearer_for(basic_header_of(presented).as_bytes()).unwrap();
+        assert!(bearer.starts_with("Bearer ") && bearer.is_ascii(), "{bearer}");
+        assert_eq!(verdict(&guard, Some(&bearer), None), Verdict::Allowed, "{presented}");
+        assert_eq!(bearer_for(bearer.as_bytes()), Some(bearer), "a second handshake changes nothing");
+    }
+    assert_eq!(bearer_for(b"Token t0ken").as_deref(), Some("Bearer t0ken"));
+    let wrong = bearer_for(basic_header_of("ann:pass").as_bytes()).unwrap();
+    assert_eq!(verdict(&guard, Some(&wrong), None), Verdict::Wrong);
+    for nothing in [&b"Basic"[..], b"", b"Digest x", b"\xff\xff x"] {
+        assert_eq!(bearer_for(nothing), None);
+    }
+}
+
+fn basic_header_of(text: &str) -> String {
+    format!("Basic {}", STANDARD.encode(text))
+}
+
+#[test]
 fn credentials_are_not_shown() {
     let guard = authenticator(Some(("canary", "canary")), Some("canary"));
     assert!(!format!("{guard:?}").contains("canary"));

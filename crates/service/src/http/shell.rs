@@ -21,7 +21,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CONTENT_TYPE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -30,7 +30,7 @@ use super::health;
 use super::metrics::HttpMetrics;
 use super::request_id::{REQUEST_ID, RequestId, RequestIds, X_REQUEST_ID};
 use crate::auth::{Authenticator, Verdict};
-use crate::{ApiError, Dialect};
+use crate::{ApiError, Dialect, grpc};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS");
 /// `*` does not stand for `Authorization`, so the names are listed where a client asks for none by name.
@@ -46,10 +46,6 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 );
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const ONE_DAY_SECONDS: HeaderValue = HeaderValue::from_static("86400");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const GRPC_UNIMPLEMENTED: &str = "12";
-const GRPC_UNAUTHENTICATED: &str = "16";
 
 /// What the shell needs to know.
 #[derive(Debug, Clone)]
@@ -158,21 +154,19 @@ struct Asked {
 impl Asked {
     fn of(request: &Request) -> Self {
         let path = request.uri().path();
-        let content_type = request.headers().get(CONTENT_TYPE);
         Self {
             method: request.method().clone(),
             dialect: Dialect::of_path(path),
-            grpc: content_type.filter(|value| value.as_bytes().starts_with(b"application/grpc")).cloned(),
+            grpc: grpc::content_type(request.headers()),
             had_credentials: request.headers().contains_key(http::header::AUTHORIZATION),
             path: path.chars().take(256).collect(),
         }
     }
 
     fn unauthorized(&self, id: &RequestId) -> Response {
-        if let Some(content_type) = &self.grpc {
-            return grpc(content_type, GRPC_UNAUTHENTICATED, "no or wrong credentials in the authorization metadata");
-        }
-        let message = if self.had_credentials {
+        let message = if self.grpc.is_some() {
+            "no or wrong credentials in the authorization metadata"
+        } else if self.had_credentials {
             "the credentials are wrong; check the user name and password, or the token"
         } else {
             "credentials are needed; send `Authorization: Basic …`, `Token …` or `Bearer …`, or u and p in the query"
@@ -181,7 +175,10 @@ impl Asked {
     }
 
     fn error(&self, error: &ApiError, id: &RequestId) -> Response {
-        error.response(self.dialect, id)
+        match &self.grpc {
+            Some(content_type) => error.grpc_response(content_type.clone(), id),
+            None => error.response(self.dialect, id),
+        }
     }
 }
 
@@ -198,7 +195,7 @@ impl Shell {
         let is_empty = response.body().is_end_stream() && !response.headers().contains_key(CONTENT_TYPE);
         match (response.status(), &asked.grpc) {
             (StatusCode::NOT_FOUND, Some(content_type)) if is_empty => {
-                grpc(content_type, GRPC_UNIMPLEMENTED, "there is no such method")
+                grpc::response(content_type.clone(), grpc::UNIMPLEMENTED, "there is no such method")
             }
             (StatusCode::NOT_FOUND, None) if is_empty => {
                 let Asked { method, path, .. } = asked;
@@ -236,16 +233,6 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
     headers.insert(REQUEST_ID, id.header());
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    response
-}
-
-/// A gRPC error that is all headers: the status of the call travels beside a 200.
-fn grpc(content_type: &HeaderValue, status: &'static str, message: &'static str) -> Response {
-    let mut response = Response::new(Body::empty());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type.clone());
-    headers.insert(GRPC_STATUS, HeaderValue::from_static(status));
-    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
     response
 }
 

@@ -20,7 +20,7 @@ use crate::http::{
     ConnectionLimit, HEALTH_ENDPOINTS, Health, HttpMetrics, RequestId, RequestIds, ServeOptions, Shell, serve, shell,
 };
 use crate::settings::Settings;
-use crate::{ApiError, Authenticator, Dialect, Shutdown};
+use crate::{ApiError, Authenticator, Dialect, Shutdown, grpc};
 
 /// Where requests wait for the services: until they are up, every one of them is told to come again.
 #[derive(Clone, Default)]
@@ -76,12 +76,13 @@ impl Service<Request> for Door {
             return Box::pin(answer);
         }
         let dialect = Dialect::of_path(request.uri().path());
-        let id = request.extensions().get::<RequestId>().cloned();
+        let call = grpc::content_type(request.headers());
+        let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::unknown);
         Box::pin(async move {
             let error = ApiError::new(ErrorKind::Unavailable, "the process is starting; GET /ready says why");
-            Ok(match id {
-                Some(id) => error.response(dialect, &id),
-                None => error.response(dialect, &RequestId::unknown()),
+            Ok(match call {
+                Some(content_type) => error.grpc_response(content_type, &id),
+                None => error.response(dialect, &id),
             })
         })
     }

@@ -144,6 +144,41 @@ async fn a_process_lets_requests_in_when_its_services_are_up() {
     tokio::time::timeout(PATIENCE, both).await.expect("it does not end").1.unwrap();
 }
 
+/// The names of a process's listeners, or why there are none.
+async fn listening(more: &[(&str, &str)]) -> Result<Vec<&'static str>, String> {
+    let root = tempfile::tempdir().unwrap();
+    let own = [("HTTP_HOST", "127.0.0.1"), ("HTTP_PORT", "0"), ("GIGAPI_ROOT", root.path().to_str().unwrap())];
+    let environment = own.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let loaded = load(&Sources { environment: environment.collect(), ..Sources::default() }).unwrap();
+    let listeners = listeners(&loaded.settings).await.map_err(|error| told(&error))?;
+    Ok(listeners.into_iter().map(|(_, name)| name).collect())
+}
+
+#[tokio::test]
+async fn flightsql_has_a_port_where_queries_are_answered_and_it_is_wanted() {
+    let chosen = ("FLIGHTSQL_PORT", "0");
+    assert_eq!(listening(&[chosen]).await.unwrap(), ["http", "flightsql"]);
+    assert_eq!(listening(&[chosen, ("GIGAPI_MODE", "readonly")]).await.unwrap(), ["http", "flightsql"]);
+    assert_eq!(listening(&[chosen, ("GIGAPI_MODE", "compaction")]).await.unwrap(), ["http"]);
+    assert_eq!(listening(&[chosen, ("FLIGHTSQL_ENABLE", "false")]).await.unwrap(), ["http"]);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_stops_the_start_only_if_somebody_chose_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = listening(&[("FLIGHTSQL_PORT", &port.to_string())]).await.unwrap_err();
+    assert!(error.contains("FLIGHTSQL_PORT") && error.contains(&port.to_string()), "{error}");
+    let mut settings = Settings::defaults();
+    settings.http.host = "127.0.0.1".to_owned();
+    settings.flight.port = port;
+    assert!(flight_listener(&settings).await.unwrap().is_none());
+    // Whoever wants both on one port has both on it.
+    settings.flight = FlightSettings { enabled: true, port, port_given: true };
+    settings.http.port = port;
+    assert!(flight_listener(&settings).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_process_whose_shutdown_has_begun_opens_nothing() {
     let shutdown = Shutdown::new();

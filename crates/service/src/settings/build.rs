@@ -146,6 +146,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
         flight: FlightSettings {
             enabled: reader.value("FLIGHTSQL_ENABLE", values::boolean),
             port: reader.value("FLIGHTSQL_PORT", values::port),
+            port_given: reader.raw("FLIGHTSQL_PORT").origin != Origin::Default,
         },
         auth: auth(reader),
         log: LogSettings { filter: reader.value("LOGLEVEL", values::log_filter), format: reader.word("LOG_FORMAT") },

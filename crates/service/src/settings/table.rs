@@ -90,7 +90,6 @@ impl Descriptor {
 }
 
 const NO_UI: Absent = Absent { what: "there is no web interface", unless: Some(("GIGAPI_UI", false)) };
-const NO_FLIGHT: Absent = Absent { what: "FlightSQL is not served", unless: Some(("FLIGHTSQL_ENABLE", false)) };
 
 const SWITCH: &str = "true or false";
 const SIZE: &str = "a size above zero, as 1048576, 64MiB or 1GB";
@@ -119,8 +118,18 @@ pub const SETTINGS: &[Descriptor] = &[
     )
     .also(&["HOST"]),
     setting("HTTP_PORT", "7971", PORT, "The port of HTTP.").also(&["PORT"]),
-    setting("FLIGHTSQL_ENABLE", "true", SWITCH, "Whether FlightSQL is served on its own port.").absent(NO_FLIGHT),
-    setting("FLIGHTSQL_PORT", "8082", PORT, "The port of FlightSQL.").absent(NO_FLIGHT),
+    setting(
+        "FLIGHTSQL_ENABLE",
+        "true",
+        SWITCH,
+        "Whether FlightSQL has a port of its own; the HTTP port of a process that answers queries speaks it in any case.",
+    ),
+    setting(
+        "FLIGHTSQL_PORT",
+        "8082",
+        PORT,
+        "The port of FlightSQL. If nobody sets it and it is taken, FlightSQL is on the HTTP port only.",
+    ),
     setting(
         "HTTP_BASIC_AUTH_USERNAME",
         "",

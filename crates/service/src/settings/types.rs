@@ -68,10 +68,12 @@ pub struct HttpSettings {
 /// FlightSQL's own port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlightSettings {
-    /// Whether it is opened.
+    /// Whether it is opened. The HTTP port speaks FlightSQL all the same.
     pub enabled: bool,
     /// The port; 0 lets the system choose.
     pub port: u16,
+    /// Whether somebody chose the port; if not, the process does without where it is taken.
+    pub port_given: bool,
 }
 
 /// Who may call. With neither, everybody may.

@@ -132,6 +132,15 @@ async fn grpc_calls_are_refused_in_their_own_way() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_grpc_call_is_an_internal_error_of_grpc() {
+    let service = service(None);
+    let (status, headers, _) = service.ask("GET", "/panic", &[("content-type", "application/grpc-web+proto")]).await;
+    assert_eq!((status, &headers["grpc-status"]), (200, &HeaderValue::from_static("13")));
+    let message = headers["grpc-message"].to_str().unwrap();
+    assert!(message.contains("see the server's log") && !message.contains("canary"), "{message}");
+}
+
+#[tokio::test]
 async fn preflights_allow_what_is_asked_for_and_answers_are_readable_from_anywhere() {
     let service = service(Some("t0ken"));
     let asked = [("origin", "http://ui"), ("access-control-request-headers", "authorization,x-api-key")];
