@@ -14,6 +14,7 @@ mod frequent;
 mod functions;
 mod limits;
 mod names;
+mod placeholders;
 mod summarize;
 mod syntax;
 mod types;
@@ -31,6 +32,7 @@ pub(crate) use command::{Command, Like, parse};
 pub(crate) use duckdb_names::name_columns;
 pub(crate) use functions::register;
 pub(crate) use names::{Found, Names, Scope, ambiguous, unify};
+pub(crate) use placeholders::number_placeholders;
 pub(crate) use summarize::summarized;
 pub(crate) use types::{TypeNames, duckdb_type};
 

@@ -116,7 +116,7 @@ fn shown_schema(schema: &SchemaRef, format: Format, time_as_integer: bool) -> Sc
 }
 
 /// Numbers names that occur twice, as DuckDB does: a join of two tables has two columns `time`.
-fn distinct_names(schema: &SchemaRef) -> SchemaRef {
+pub(crate) fn distinct_names(schema: &Schema) -> SchemaRef {
     let mut taken = std::collections::HashSet::new();
     let fields = schema.fields().iter().map(|field| {
         let mut name = field.name().clone();

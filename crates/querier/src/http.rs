@@ -26,19 +26,26 @@ use crate::{Error, Querier, QueryId};
 pub const QUERY_ENDPOINTS: [&str; 4] =
     ["POST /query", "GET /query", "POST /api/v3/query_sql", "DELETE /api/v3/queries/{id}"];
 
-/// The routes that read.
+/// The routes that read, Arrow Flight's among them.
 pub fn routes(querier: Querier) -> Router {
+    let flight = crate::flight::routes(querier.clone());
     Router::new()
         .route("/query", get(gigapi::query).post(gigapi::query))
         .route("/api/v3/query_sql", get(v3::query_sql).post(v3::query_sql))
         .route("/api/v3/queries", get(queries::list))
         .route("/api/v3/queries/{id}", get(queries::show).delete(queries::cancel))
         .with_state(querier)
+        .merge(flight)
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        // Clients of both endpoints know a statement that names nothing as a bad statement.
+        // What the catalog's store said is for the log.
+        let error = match error {
+            Error::Catalog(error) if error.kind() == ErrorKind::Unavailable => return error.into(),
+            other => other,
+        };
+        // Clients of all endpoints know a statement that names nothing as a bad statement.
         let kind = match (&error, error.kind()) {
             (Error::Cancelled, kind) => kind,
             (_, ErrorKind::NotFound | ErrorKind::Conflict) => ErrorKind::Invalid,

@@ -7,8 +7,10 @@
 mod dialect;
 mod encode;
 mod error;
+mod flight;
 mod http;
 mod metrics;
+mod parameters;
 mod querier;
 mod scan;
 mod series;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::ParamValues;
+use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Freshness, Reader};
 use gigapi_model::{Clock, DatabaseName, Ids};
 use object_store::ObjectStore;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 mod activity;
 mod answer;
+mod columns;
 mod memory;
 mod plan;
 mod run;
@@ -25,6 +27,7 @@ mod running;
 mod shown;
 
 pub use answer::{Answer, QueryProgress};
+pub(crate) use columns::{COLUMN_TYPE, Parameter, role};
 pub use running::{QueryFigures, QueryId, QueryState, QueryStatus, QueryTimes};
 
 use memory::QueryMemory;
@@ -151,6 +154,16 @@ impl Querier {
         Ok(if reader.stale().is_none() { Presence::Missing } else { Presence::Unheard })
     }
 
+    /// The database that a request reads: the one that it names; else the one that the original reads, if it is there;
+    /// else the one that writes without a name go to.
+    pub(crate) async fn database(&self, named: Option<&str>) -> Result<String> {
+        if let Some(named) = named {
+            return Ok(named.to_owned());
+        }
+        let of_original = self.has_database(|known| known == DATABASE_OF_ORIGINAL).await? == Presence::There;
+        Ok(if of_original { DATABASE_OF_ORIGINAL } else { DATABASE_DEFAULT }.to_owned())
+    }
+
     /// Where queries run.
     pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
         &self.shared.components.runtime
@@ -161,8 +174,26 @@ impl Querier {
         self.shared.components.options.sql_bytes_max
     }
 
+    /// What one query reads of the catalog.
+    pub(crate) fn reader(&self) -> Arc<dyn Reader> {
+        self.shared.reader(self.shared.freshness())
+    }
+
     /// Runs one statement. Errors that come before the first row are returned; later ones end the answer's rows.
     pub async fn query(&self, request: QueryRequest) -> Result<Answer> {
+        self.answer(request, run::Purpose::Rows).await
+    }
+
+    /// The columns and parameters of a statement, which is planned and not run. Running it gives rows of the same columns.
+    pub(crate) async fn outline(&self, request: QueryRequest) -> Result<(SchemaRef, Vec<Parameter>)> {
+        let mut answer = self.answer(request, run::Purpose::Outline).await?;
+        let outline = (Arc::clone(answer.schema()), std::mem::take(&mut answer.parameters));
+        // Waited for, because an answer that is dropped before its end counts as given up.
+        answer.try_for_each(|_| std::future::ready(Ok(()))).await?;
+        Ok(outline)
+    }
+
+    async fn answer(&self, request: QueryRequest, purpose: run::Purpose) -> Result<Answer> {
         let limit = self.sql_bytes_max();
         if request.sql.len() > limit {
             return Err(Error::TooLong { bytes: request.sql.len(), limit });
@@ -174,7 +205,7 @@ impl Querier {
             Command::ShowAllTables => self.show_all_tables().await,
             Command::DescribeTable(name, like) => self.describe_table(&name, &like, &request).await,
             Command::DescribeQuery(query) => self.start(request, query, run::Purpose::Describe).await,
-            Command::Query(query) => self.start(request, query, run::Purpose::Rows).await,
+            Command::Query(query) => self.start(request, query, purpose).await,
         }
     }
 
@@ -241,6 +272,11 @@ impl Querier {
     }
 }
 
+/// What the original reads when a request names no database.
+const DATABASE_OF_ORIGINAL: &str = "mydb";
+
+/// Where writes without a database go.
+const DATABASE_DEFAULT: &str = "default";
 /// Counts a query that waits, until it does so no longer: its client may go away meanwhile.
 struct Waiting<'a>(&'a QuerierMetrics);
 

@@ -25,7 +25,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig};
 use object_store::ObjectStore;
 
 pub(crate) use catalog::{CATALOG, QueryCatalog};
-pub(crate) use own::RunningQuery;
+pub(crate) use own::{IOX, OWN_SCHEMAS, RunningQuery, tables as own_tables};
 pub(crate) use resolve::{Reads, Request, resolve, similar_table, tables_of};
 
 use crate::scan::MetadataCache;

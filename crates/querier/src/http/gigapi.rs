@@ -8,13 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::{Asked, answered, body};
 use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
-use crate::querier::Presence;
 use crate::{Habits, Querier, QueryRequest};
-
-/// The database that the original reads when a request names none.
-const DATABASE_DEFAULT: &str = "mydb";
-/// The database that writes without one go to.
-const DATABASE_FALLBACK: &str = "default";
 
 pub(super) async fn query(State(querier): State<Querier>, id: RequestId, request: Request) -> Response {
     answered(answer(&querier, request).await, Dialect::V1, &id)
@@ -34,22 +28,14 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
     let request = QueryRequest {
         id: asked.id,
         sql: asked.text("query").unwrap_or_default().to_owned(),
-        database: database(querier, asked.text("db")).await?,
+        database: querier.database(asked.text("db")).await?,
         show_virtual: asked.is_true("hive"),
         habits: Habits::DuckDb,
-        parameters: super::v3::parameters(&asked)?,
+        parameters: super::v3::values(&asked)?,
     };
     let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;
     body::respond(querier, rows, sending).await
-}
-
-async fn database(querier: &Querier, named: Option<&str>) -> Result<String, ApiError> {
-    if let Some(named) = named {
-        return Ok(named.to_owned());
-    }
-    let default = querier.has_database(|known| known == DATABASE_DEFAULT).await? == Presence::There;
-    Ok(if default { DATABASE_DEFAULT } else { DATABASE_FALLBACK }.to_owned())
 }
 
 fn format(name: &str) -> Result<Format, ApiError> {

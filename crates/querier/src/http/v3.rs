@@ -1,10 +1,8 @@
 //! `/api/v3/query_sql`: InfluxDB 3's endpoint.
 
-use std::collections::HashMap;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::ParamValues;
 use gigapi_model::{DatabaseName, ErrorKind};
 use gigapi_service::http::RequestId;
 use gigapi_service::{ApiError, Dialect};
@@ -12,7 +10,7 @@ use gigapi_service::{ApiError, Dialect};
 use super::{Asked, Payload, answered, body};
 use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
 use crate::querier::Presence;
-use crate::{Habits, Querier, QueryRequest};
+use crate::{Habits, Querier, QueryRequest, parameters};
 
 pub(super) async fn query_sql(State(querier): State<Querier>, id: RequestId, request: Request) -> Response {
     answered(answer(&querier, request).await, Dialect::V3, &id)
@@ -34,7 +32,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         database: database.to_owned(),
         show_virtual: asked.is_true("hive"),
         habits: Habits::Engine,
-        parameters: parameters(&asked)?,
+        parameters: values(&asked)?,
     };
     let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;
@@ -85,8 +83,7 @@ fn format(name: Option<&str>, accept: Option<&str>) -> Result<Format, ApiError> 
 }
 
 /// The values of `$name` and `$1` placeholders: an object or a list in a JSON body, its text in a URL or a form.
-pub(super) fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
-    use serde_json::Value;
+pub(super) fn values(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
     let values = match (&asked.body, asked.text("params")) {
         (_, Some(text)) => {
             serde_json::from_str(text).map_err(|error| ApiError::invalid(format!("params is not JSON: {error}")))?
@@ -94,33 +91,5 @@ pub(super) fn parameters(asked: &Asked) -> Result<Option<ParamValues>, ApiError>
         (Payload::Json(body), None) => body.get("params").cloned().unwrap_or(Value::Null),
         _ => Value::Null,
     };
-    match values {
-        Value::Null => Ok(None),
-        Value::Object(values) => {
-            let named = |(name, value): (String, Value)| Ok((name.clone(), scalar(&name, value)?));
-            let values = values.into_iter().map(named).collect::<Result<HashMap<_, _>, ApiError>>()?;
-            Ok(Some(ParamValues::from(values)))
-        }
-        Value::Array(values) => {
-            let numbered = values.into_iter().zip(1..).map(|(value, number)| scalar(&format!("${number}"), value));
-            Ok(Some(ParamValues::from(numbered.collect::<Result<Vec<_>, ApiError>>()?)))
-        }
-        _ => Err(ApiError::invalid("params has to be an object of names and values, or a list for $1, $2 and so on")),
-    }
-}
-
-fn scalar(name: &str, value: serde_json::Value) -> Result<ScalarValue, ApiError> {
-    use serde_json::Value;
-    Ok(match value {
-        Value::Null => ScalarValue::Null,
-        Value::Bool(value) => ScalarValue::from(value),
-        Value::String(value) => ScalarValue::from(value),
-        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(value), _, _) => ScalarValue::from(value),
-            (_, Some(value), _) => ScalarValue::from(value),
-            (_, _, Some(value)) => ScalarValue::from(value),
-            _ => return Err(ApiError::invalid(format!("the parameter {name:?} is not a number that can be held"))),
-        },
-        _ => return Err(ApiError::invalid(format!("the parameter {name:?} is a list or an object; use plain values"))),
-    })
+    Ok(parameters::from_json(values)?)
 }

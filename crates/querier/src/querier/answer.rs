@@ -12,6 +12,7 @@ use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use super::columns::Parameter;
 use super::run::Begun;
 use super::running::{QueryFigures, QueryId, QueryTimes, RunningQuery};
 use crate::dialect::duckdb_type;
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 /// A schema and a stream of batches. Dropping it cancels the query.
 pub struct Answer {
     schema: SchemaRef,
+    pub(super) parameters: Vec<Parameter>,
     ready: std::vec::IntoIter<RecordBatch>,
     rest: Option<Rest>,
     stale: Option<Duration>,
@@ -62,7 +64,8 @@ impl Answer {
     }
 
     pub(super) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, ready: batches.into_iter(), rest: None, stale: None, query: None, _cancel: None }
+        let (parameters, ready) = (Vec::new(), batches.into_iter());
+        Self { schema, parameters, ready, rest: None, stale: None, query: None, _cancel: None }
     }
 
     /// The same with other batches, where all of them are there.
@@ -72,9 +75,9 @@ impl Answer {
     }
 
     pub(super) fn running(begun: Begun, rest: Rest, query: Arc<RunningQuery>, cancel: CancelOnDrop) -> Self {
-        let Begun { schema, first, stale } = begun;
+        let Begun { schema, parameters, first, stale } = begun;
         let ready = Vec::from_iter(first).into_iter();
-        Self { schema, ready, rest: Some(rest), stale, query: Some(query), _cancel: Some(cancel) }
+        Self { schema, parameters, ready, rest: Some(rest), stale, query: Some(query), _cancel: Some(cancel) }
     }
 
     /// What the query goes by; `None` if the answer needed no query.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use gigapi_catalog::Reader;
 
 use super::running::RunningQuery;
+use super::columns::{Parameter, columns, parameters};
 use super::{Habits, QueryRequest, Shared};
 use crate::dialect::{self, Scope};
 use crate::scan::ScanContext;
@@ -16,6 +18,8 @@ use crate::{Error, Result};
 
 /// A query as the engine will run it.
 pub(super) struct Planned {
+    /// The columns of the answer, with what is known of where they come from.
+    pub(super) columns: SchemaRef,
     pub(super) physical: Arc<dyn ExecutionPlan>,
     pub(super) context: Arc<TaskContext>,
 }
@@ -29,8 +33,35 @@ pub(super) async fn plan(
     running: &RunningQuery,
 ) -> Result<Planned> {
     let (state, logical) = logical(shared, request, query, reader, running).await?;
-    let physical = state.create_physical_plan(&logical).await?;
-    Ok(Planned { physical, context: state.task_ctx() })
+    let optimized = state.optimize(&logical)?;
+    let columns = columns(&logical, optimized.schema().as_arrow());
+    let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    Ok(Planned { columns, physical, context: state.task_ctx() })
+}
+
+/// What is known of a statement that was planned and will not run.
+#[derive(Debug)]
+pub(super) struct Outline {
+    pub(super) columns: SchemaRef,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// Plans as far as columns and parameters are known, without reading anything but definitions.
+pub(super) async fn outline(
+    shared: &Shared,
+    request: &QueryRequest,
+    query: &dialect::Query,
+    reader: &Arc<dyn Reader>,
+    running: &RunningQuery,
+) -> Result<Outline> {
+    let (state, logical) = logical(shared, request, query, reader, running).await?;
+    let parameters = parameters(&logical)?;
+    // Types that follow from values are not known before there are any.
+    let columns = match parameters.is_empty() {
+        true => columns(&logical, state.optimize(&logical)?.schema().as_arrow()),
+        false => columns(&logical, logical.schema().as_arrow()),
+    };
+    Ok(Outline { columns, parameters })
 }
 
 /// Plans as far as the columns of the answer are known.
@@ -42,6 +73,7 @@ pub(super) async fn logical(
     running: &RunningQuery,
 ) -> Result<(datafusion::execution::session_state::SessionState, LogicalPlan)> {
     let mut query = query.clone();
+    dialect::number_placeholders(&mut query)?;
     let scope = Scope::of(&query)?;
     let context = Arc::new(ScanContext {
         catalog: Arc::clone(reader),

@@ -13,12 +13,14 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{FutureExt, StreamExt};
 use gigapi_catalog::{Freshness, Reader};
 use gigapi_model::Invariant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::columns::Parameter;
 use super::running::{Listed, RunningQuery};
 use super::{QueryRequest, Shared, answer, plan, within};
 use crate::dialect;
@@ -30,6 +32,8 @@ const REPLANS_MAX: usize = 2;
 /// What is known of an answer when its first rows are there.
 pub(super) struct Begun {
     pub(super) schema: SchemaRef,
+    /// The values that the statement waits for.
+    pub(super) parameters: Vec<Parameter>,
     pub(super) first: Option<RecordBatch>,
     /// How old the view of the tables may be, if the catalog could not be asked.
     pub(super) stale: Option<Duration>,
@@ -47,8 +51,10 @@ pub(super) type End = oneshot::Sender<Result<()>>;
 pub(super) enum Purpose {
     /// Its rows.
     Rows,
-    /// The columns that its rows would have.
+    /// The columns that its rows would have, as rows.
     Describe,
+    /// Its columns and parameters, and no rows.
+    Outline,
 }
 
 /// One query.
@@ -83,6 +89,14 @@ impl Drop for Ending {
 struct Started {
     begun: Begun,
     rest: SendableRecordBatchStream,
+}
+
+impl Started {
+    /// An answer that is there as soon as it begins.
+    fn whole(begun: Begun) -> Self {
+        let rest = RecordBatchStreamAdapter::new(Arc::clone(&begun.schema), futures::stream::empty());
+        Self { begun, rest: Box::pin(rest) }
+    }
 }
 
 impl Run {
@@ -256,20 +270,21 @@ async fn attempt_once(
         let mut rows = answer::described(logical.schema().as_arrow())?;
         let first = rows.next().await.transpose()?;
         let schema = Arc::clone(rows.schema());
-        let nothing = futures::stream::empty();
-        let rest = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(Arc::clone(&schema), nothing);
-        let begun = Begun { schema, first, stale: reader.stale() };
-        return Ok(Started { begun, rest: Box::pin(rest) });
+        return Ok(Started::whole(Begun { schema, parameters: Vec::new(), first, stale: reader.stale() }));
+    }
+    if purpose == Purpose::Outline {
+        let plan::Outline { columns, parameters } = plan::outline(shared, request, query, reader, running).await?;
+        return Ok(Started::whole(Begun { schema: columns, parameters, first: None, stale: reader.stale() }));
     }
     let planned = plan::plan(shared, request, query, reader, running).await?;
     running.planned(&planned.physical);
-    let schema = planned.physical.schema();
+    let schema = planned.columns;
     let mut rest = execute_stream(planned.physical, planned.context)?;
     loop {
         match rest.next().await.transpose()? {
             Some(batch) if batch.num_rows() == 0 => {}
             first => {
-                let begun = Begun { schema, first, stale: reader.stale() };
+                let begun = Begun { schema, parameters: Vec::new(), first, stale: reader.stale() };
                 return Ok(Started { begun, rest });
             }
         }

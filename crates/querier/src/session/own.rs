@@ -27,7 +27,8 @@ mod information_schema;
 mod system;
 mod wanted;
 
-pub(super) use information_schema::{INFORMATION_SCHEMA, IOX};
+pub(super) use information_schema::INFORMATION_SCHEMA;
+pub(crate) use information_schema::IOX;
 pub(crate) use system::RunningQuery;
 pub(super) use system::SYSTEM;
 use wanted::Wanted;
@@ -123,21 +124,33 @@ pub(super) fn names(schema: &str) -> Vec<&'static str> {
     names.to_vec()
 }
 
+/// The schemas that these tables are in, each with the type under which its tables are listed: the latter is the one by
+/// which Grafana leaves tables out of its lists.
+pub(crate) const OWN_SCHEMAS: [(&str, &str); 2] = [(INFORMATION_SCHEMA, "VIEW"), (SYSTEM, "SYSTEM VIEW")];
+
+/// The tables of that schema with their columns.
+pub(crate) fn tables(schema: &'static str) -> impl Iterator<Item = (&'static str, SchemaRef)> {
+    names(schema).into_iter().map(move |name| (name, columns(schema, name)))
+}
+
+fn columns(schema: &str, name: &str) -> SchemaRef {
+    match schema {
+        SYSTEM => system::schema(name),
+        _ => information_schema::schema(name),
+    }
+}
+
 /// The schema of that name among ours.
 pub(super) fn schema_of(parts: &[String]) -> Option<&'static str> {
     let [.., schema, _] = parts else { return None };
-    [INFORMATION_SCHEMA, SYSTEM].into_iter().find(|own| schema.eq_ignore_ascii_case(own))
+    OWN_SCHEMAS.into_iter().map(|(own, _)| own).find(|own| schema.eq_ignore_ascii_case(own))
 }
 
 impl OwnTable {
     /// The table of that name, however it is spelled.
     pub(super) fn named(schema_name: &'static str, name: &str, sources: &Arc<Sources>) -> Option<Self> {
         let name = names(schema_name).into_iter().find(|own| own.eq_ignore_ascii_case(name))?;
-        let schema = match schema_name {
-            SYSTEM => system::schema(name),
-            _ => information_schema::schema(name),
-        };
-        Some(Self { schema_name, name, schema, sources: Arc::clone(sources) })
+        Some(Self { schema_name, name, schema: columns(schema_name, name), sources: Arc::clone(sources) })
     }
 
     pub(super) fn name(&self) -> &'static str {

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use gigapi_model::{DatabaseName, TableDef};
 
 use super::super::catalog::CATALOG;
-use super::{Columns, SYSTEM, Sources, Wanted, system};
+use super::{Columns, Sources, Wanted};
 use crate::Result;
 
 /// Its name as a database.
@@ -126,7 +126,7 @@ async fn schemas(sources: &Sources, wanted: &Wanted) -> Result<Vec<(String, Opti
 
 async fn schemata(sources: &Sources, wanted: &Wanted) -> Result<Columns> {
     let mut names: Vec<String> = schemas(sources, wanted).await?.into_iter().map(|(schema, _)| schema).collect();
-    names.extend([INFORMATION_SCHEMA, SYSTEM].map(str::to_owned));
+    names.extend(super::OWN_SCHEMAS.map(|(own, _)| own.to_owned()));
     Ok(vec![
         ("catalog_name", texts(names.iter().map(|_| CATALOG))),
         ("schema_name", texts(names.iter().map(String::as_str))),
@@ -143,12 +143,9 @@ async fn tables(sources: &Sources, wanted: &Wanted) -> Result<Columns> {
             rows.push((schema.clone(), table.as_str().to_owned(), "BASE TABLE"));
         }
     }
-    let own = |schema: &'static str, names: &[&'static str], kind: &'static str| {
-        names.iter().map(move |name| (schema.to_owned(), (*name).to_owned(), kind)).collect::<Vec<_>>()
-    };
-    rows.extend(own(INFORMATION_SCHEMA, &TABLES, "VIEW"));
-    // The type by which Grafana leaves tables out of its lists.
-    rows.extend(own(SYSTEM, &system::TABLES, "SYSTEM VIEW"));
+    for (schema, kind) in super::OWN_SCHEMAS {
+        rows.extend(super::names(schema).into_iter().map(|name| (schema.to_owned(), name.to_owned(), kind)));
+    }
     Ok(vec![
         ("table_catalog", texts(rows.iter().map(|_| CATALOG))),
         ("table_schema", texts(rows.iter().map(|row| row.0.as_str()))),
