@@ -17,7 +17,7 @@ run: ## Build and start the server on ./data
 
 # One selection of crates and features for every build, so that nothing is compiled twice.
 ALL = --locked --workspace --features gigapi/crash-points
-TOOLS = GIGAPI_BIN=$(BIN) GIGAPI_PYTHON=$(CURDIR)/.tools/venv/bin/python VEGA_DATA=$(CURDIR)/.tools/vega-datasets/data
+TOOLS = GIGAPI_BIN=$(BIN) GIGAPI_PYTHON=$(CURDIR)/.tools/venv/bin/python GIGAPI_CLIENTS=$(CURDIR)/.tools/clients VEGA_DATA=$(CURDIR)/.tools/vega-datasets/data
 
 test: fmt lint tests ## Everything that decides a landing
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, make and a C compiler: Python with DuckDB, which computes answers
-# independently, and with the linters of deploy/, Redis, and the public data sets. Into .tools/, or with apt where a
-# program is missing.
+# independently, with clients and with the linters of deploy/, Node with a client, Redis, and the public data sets. Into
+# .tools/, or with apt where a program is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .tools
@@ -24,6 +24,15 @@ vega() {
   rm ".tools/$packed"
 }
 
+clients() {
+  local wanted=@influxdata/influxdb3-client@2.1.0
+  [ "$(cat .tools/clients/installed 2>/dev/null)" = "$wanted" ] && return
+  need node nodejs npm
+  need npm npm
+  npm install --silent --no-audit --no-fund --no-save --prefix .tools/clients "$wanted"
+  echo "$wanted" >.tools/clients/installed
+}
+
 python() { # folder under .tools, requirements
   need python3 python3 python3-venv
   [ -x ".tools/$1/bin/python" ] || python3 -m venv ".tools/$1" || { need venv python3-venv && python3 -m venv ".tools/$1"; }
@@ -33,5 +42,5 @@ python() { # folder under .tools, requirements
 case "${1:-all}" in
   vega) vega ;;
   bench) python bench-venv requirements-bench.txt ;;
-  *) need redis-server redis-server; vega; python venv requirements.txt ;;
+  *) need redis-server redis-server; vega; clients; python venv requirements.txt ;;
 esac

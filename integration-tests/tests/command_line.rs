@@ -44,10 +44,10 @@ fn urls_are_shown_without_their_passwords_whether_they_are_right_or_wrong() {
 fn settings_without_an_effect_are_named() {
     let (ok, _, warnings) = check_config(&[("FLIGHTSQL_PORT", "8082"), ("GIGAPI_UI", "true")]);
     assert!(ok, "{warnings}");
-    for setting in ["FLIGHTSQL_PORT", "GIGAPI_UI"] {
-        let told = warnings.lines().any(|line| line.contains(setting) && line.contains("no effect in this version"));
-        assert!(told, "{setting} is not in: {warnings}");
-    }
+    let told = |setting: &str| {
+        warnings.lines().any(|line| line.contains(setting) && line.contains("no effect in this version"))
+    };
+    assert!(told("GIGAPI_UI") && !told("FLIGHTSQL_PORT"), "{warnings}");
     assert!(!check_config(&[]).2.contains("no effect in this version"));
 }
 

@@ -12,6 +12,7 @@
 //! - `shared`: several processes around one catalog in Redis
 //! - `outage`: Redis, S3, networks and processes that fail while rows come in; repair by hand
 //! - `real_input`: public data, answers compared with another engine
+//! - `clients`: real clients on one port, and the requests of those that cannot be installed
 //! - `command_line`: the verbs of the binary
 //! - `deploy`: images, compose and Kubernetes manifests, linted and compared with the program
 //! - `harness`: what all of these stand on
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod architecture;
+mod clients;
 mod command_line;
 mod compaction;
 mod deploy;
