@@ -16,6 +16,7 @@ mod proxy;
 mod redis;
 mod s3;
 mod server;
+mod terminal;
 
 pub use certificates::Certificates;
 pub use chaos::{Chaos, Disturbance, disturbances};
@@ -29,3 +30,4 @@ pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster, RedisCopy};
 pub use s3::{Account, Counts, Moto, S3, S3Fault};
 pub use server::{Server, ServerOptions, binary, binary_named};
+pub use terminal::Terminal;

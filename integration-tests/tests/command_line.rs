@@ -1,5 +1,10 @@
 //! The verbs of the binary.
 
+mod fake;
+mod filter;
+mod progress;
+mod shell;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 

@@ -42,7 +42,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(settings) => serve::serve(&settings),
         Command::Write(args) => client(write::run(args)),
         Command::Import(args) => client(import::run(args)),
-        Command::Query(args) => client(query::run(args)),
+        Command::Query(args) => query::run(&args),
         Command::Tables(args) => client(tables::tables(args)),
         Command::Databases(args) => client(tables::databases(args)),
         Command::Catalog(args) => client(catalog::run(args)),

@@ -5,11 +5,13 @@
 //! twice. Anything else is the caller's to show. Secrets never enter an error's text.
 
 mod backoff;
+mod query;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use gigapi_model::{Ids, SystemIds};
@@ -19,11 +21,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use backoff::{Backoff, retry_after};
+pub(crate) use query::QueryState;
 
 const HOST_DEFAULT: &str = "http://127.0.0.1:7971";
 const DATABASE_DEFAULT: &str = "default";
+/// How long an answer of any request but a query is waited for, if nothing else is said.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// How much of an answer that is no JSON an error shows.
 const SHOWN_CHARS_MAX: usize = 500;
+/// How much of what the server says an error shows; a statement that names a column which is not there is answered
+/// with all that are.
+const TOLD_CHARS_MAX: usize = 4_000;
 
 /// Which server, which database, as whom.
 #[derive(Debug, Clone, Args)]
@@ -32,7 +41,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long, short = 'H', value_name = "URL")]
     pub(crate) host: Option<String>,
     /// The database [env: GIGAPI_DATABASE or INFLUXDB3_DATABASE_NAME; default: default]
-    #[arg(long, short = 'd', value_name = "NAME")]
+    #[arg(long, short = 'd', visible_alias = "db", value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// A bearer token [env: INFLUXDB3_AUTH_TOKEN]
     #[arg(long, value_name = "TOKEN", value_parser = secret)]
@@ -43,9 +52,10 @@ pub(crate) struct ConnectArgs {
     /// How often a request is sent again while the server is busy or away
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) retries: u32,
-    /// Seconds after which an unanswered request counts as lost
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub(crate) timeout: u64,
+    /// Seconds after which an unanswered request counts as lost [default: 120; a query is waited for as long as the
+    /// server lets it run]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that can fail")]
@@ -78,6 +88,17 @@ pub(crate) struct Client {
 impl Client {
     /// Makes a client from arguments, then the environment, then defaults. Connects to nothing yet.
     pub(crate) fn new(args: &ConnectArgs) -> Result<Self> {
+        let timeout = args.timeout.map_or(TIMEOUT_DEFAULT, |seconds| Duration::from_secs(seconds.max(1)));
+        Self::with_timeout(args, Some(timeout))
+    }
+
+    /// The same for queries, whose answers may begin late: the server ends what runs too long, and one that is gone
+    /// is noticed by the connection.
+    pub(crate) fn for_queries(args: &ConnectArgs) -> Result<Self> {
+        Self::with_timeout(args, args.timeout.map(|seconds| Duration::from_secs(seconds.max(1))))
+    }
+
+    fn with_timeout(args: &ConnectArgs, timeout: Option<Duration>) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         let host = args.host.clone().or_else(|| variable("GIGAPI_HOST")).or_else(|| variable("INFLUXDB3_HOST_URL"));
         let database = args
@@ -86,12 +107,14 @@ impl Client {
             .or_else(|| variable("GIGAPI_DATABASE"))
             .or_else(|| variable("INFLUXDB3_DATABASE_NAME"));
         let token = args.token.clone().or_else(|| variable("INFLUXDB3_AUTH_TOKEN").map(Secret::new));
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(args.timeout.clamp(1, 10)))
-            .read_timeout(Duration::from_secs(args.timeout.max(1)))
-            .user_agent(concat!("gigapi/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("no HTTP client can be made")?;
+        let connect_timeout = timeout.map_or(CONNECT_TIMEOUT_MAX, |timeout| timeout.min(CONNECT_TIMEOUT_MAX));
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(connect_timeout)
+            .user_agent(concat!("gigapi/", env!("CARGO_PKG_VERSION")));
+        if let Some(timeout) = timeout {
+            http = http.read_timeout(timeout);
+        }
+        let http = http.build().context("no HTTP client can be made")?;
         Ok(Self {
             http,
             base: base_url(host.as_deref().unwrap_or(HOST_DEFAULT))?,
@@ -118,6 +141,15 @@ impl Client {
 
     /// Sends a request until it is answered with something other than "not now"; `build` makes each attempt.
     async fn send(&self, build: impl Fn() -> RequestBuilder) -> Result<Response> {
+        self.send_while(|_| true, build).await
+    }
+
+    /// The same, but a failure for which `again` says no is the last.
+    async fn send_while(
+        &self,
+        again: impl Fn(&reqwest::Error) -> bool,
+        build: impl Fn() -> RequestBuilder,
+    ) -> Result<Response> {
         let mut backoff = Backoff::new(self.ids.random().as_u128());
         let mut attempts = 0;
         loop {
@@ -126,12 +158,15 @@ impl Client {
                 Ok(response) if !is_transient(response.status()) => return Ok(response),
                 Ok(response) if attempts > self.retries => return Err(refusal(response).await),
                 Ok(response) => retry_after(response.headers()),
-                Err(error) if attempts > self.retries || error.is_builder() => {
+                Err(error) if attempts > self.retries || error.is_builder() || !again(&error) => {
+                    let tried = if attempts == 1 { String::new() } else { format!(" ({attempts} attempts)") };
+                    if error.is_timeout() && !error.is_connect() {
+                        bail!("{} did not answer in time{tried}; --timeout gives it longer", self.shown_url());
+                    }
                     let reason = innermost(&error.without_url());
                     bail!(
-                        "{} cannot be reached ({attempts} attempts): {reason}; is the server running there? \
-                         Name another with --host",
-                        gigapi_service::scrub_url(&self.base)
+                        "{} cannot be reached{tried}: {reason}; is the server running there? Name another with --host",
+                        self.shown_url()
                     );
                 }
                 Err(_) => None,
@@ -140,14 +175,9 @@ impl Client {
         }
     }
 
-    /// Asks in SQL; the answer is streamed in `format`.
-    pub(crate) async fn query(&self, sql: &str, format: &str) -> Result<Response> {
-        let asked = serde_json::json!({ "db": self.database, "q": sql, "format": format });
-        let response = self.send(|| self.request(Method::POST, "/api/v3/query_sql").json(&asked)).await?;
-        match response.status().is_success() {
-            true => Ok(response),
-            false => Err(refusal(response).await),
-        }
+    /// The server's URL as it may be shown.
+    pub(crate) fn shown_url(&self) -> String {
+        gigapi_service::scrub_url(&self.base)
     }
 
     /// The database that is meant where none is named.
@@ -264,6 +294,21 @@ async fn answer(response: Response) -> Result<Value> {
     }
 }
 
+/// What the server says where it does not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server refused the request with {}: {}", self.status, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 async fn refusal(response: Response) -> anyhow::Error {
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
@@ -271,16 +316,19 @@ async fn refusal(response: Response) -> anyhow::Error {
 }
 
 fn refused(status: StatusCode, text: &str) -> anyhow::Error {
-    anyhow!("the server refused the request with {status}: {}", message(text))
+    anyhow::Error::new(Refusal { status, message: message(text) })
 }
 
 /// What an answer says, whatever its form.
 fn message(text: &str) -> String {
     let body: ErrorBody = serde_json::from_str(text).unwrap_or_default();
-    let told = body.error.or(body.message).unwrap_or_else(|| text.trim().to_owned());
+    let (told, chars_max) = match body.error.or(body.message) {
+        Some(told) => (told, TOLD_CHARS_MAX),
+        None => (text.trim().to_owned(), SHOWN_CHARS_MAX),
+    };
     match told.is_empty() {
         true => "no reason given".to_owned(),
-        false => told.chars().take(SHOWN_CHARS_MAX).collect(),
+        false => told.chars().take(chars_max).collect(),
     }
 }
 

@@ -1,84 +1,75 @@
-//! `gigapi query`: one statement, its answer as a table, CSV or JSON.
+//! `gigapi query`: SQL on the command line, as a filter between pipes and as a shell.
+//!
+//! `args` is what was typed. `filter` runs statements one after another, `shell` reads them from a person; both hand each
+//! one to `answer`, which asks the server and writes what comes to an `output`. The rest serves these: `lex` and `split`
+//! find statements in a text, `table` draws rows, `progress` shows how far a query has come, `failure` says what went
+//! wrong. SQL is never understood here: what a statement means, only the server knows.
 
-use std::fs::File;
-use std::io::{IsTerminal, Read, Write, stdin, stdout};
-use std::path::PathBuf;
+mod answer;
+mod args;
+mod catalog;
+mod failure;
+mod filter;
+mod lex;
+mod output;
+mod progress;
+mod shell;
+mod split;
+mod table;
+mod text;
+
+use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
-use futures::StreamExt;
+use anyhow::{Context, Result};
+use tokio::runtime::Runtime;
 
-use crate::client::{Client, ConnectArgs};
+pub(crate) use args::QueryArgs;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table for people.
-    Table,
-    /// Comma-separated values with a header.
-    Csv,
-    /// One array of objects.
-    Json,
-    /// One object a line.
-    Jsonl,
-    /// An Apache Parquet file.
-    Parquet,
-}
+use crate::client::Client;
+use answer::View;
+use args::Task;
+use output::Output;
+use table::Paint;
 
-impl Format {
-    fn parameter(self) -> &'static str {
-        match self {
-            Self::Table => "pretty",
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Jsonl => "jsonl",
-            Self::Parquet => "parquet",
+/// The exit code of a command line that cannot be meant.
+const USAGE: u8 = 2;
+
+pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode> {
+    let task = args.task()?;
+    if let Some(complaint) = args.complaint(&task) {
+        eprintln!("gigapi: {complaint}");
+        return Ok(ExitCode::from(USAGE));
+    }
+    let client = match Client::for_queries(&args.connect) {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("gigapi: {}", gigapi_service::process::told(error.as_ref()));
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let view = View {
+        format: args.format,
+        rows_max: (args.rows > 0).then_some(args.rows),
+        timer: true,
+        paint: Paint { colours: wants_colours() },
+    };
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    match task {
+        Task::Shell => shell::run(&runtime, client, view),
+        Task::Run(sources) => {
+            let output = match &args.output {
+                Some(path) => Output::draft(path)?,
+                None => Output::Standard,
+            };
+            runtime.block_on(filter::run(&client, view, &sources, output))
         }
     }
 }
 
-/// Ask in SQL.
-#[derive(Debug, Args)]
-pub(crate) struct QueryArgs {
-    #[command(flatten)]
-    connect: ConnectArgs,
-    /// The statement; `-` or none reads it from standard input.
-    sql: Option<String>,
-    /// How the answer looks.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Write the answer to this file.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-}
-
-pub(crate) async fn run(args: QueryArgs) -> Result<ExitCode> {
-    if args.format == Format::Parquet && args.output.is_none() && stdout().is_terminal() {
-        bail!("a Parquet file is nothing for a terminal: name a file with --output");
-    }
-    let sql = match args.sql.as_deref() {
-        Some("-") | None => {
-            let mut text = String::new();
-            stdin().read_to_string(&mut text).context("cannot read the statement from standard input")?;
-            text
-        }
-        Some(sql) => sql.to_owned(),
-    };
-    let client = Client::new(&args.connect)?;
-    let mut answer = client.query(&sql, args.format.parameter()).await?.bytes_stream();
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
-        None => Box::new(stdout().lock()),
-    };
-    let mut last = b'\n';
-    while let Some(piece) = answer.next().await {
-        let piece = piece.context("the answer broke off; what was printed is incomplete")?;
-        out.write_all(&piece)?;
-        last = piece.last().copied().unwrap_or(last);
-    }
-    if last != b'\n' && args.output.is_none() && args.format != Format::Parquet {
-        out.write_all(b"\n")?;
-    }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+/// Whether whoever reads standard output likes it coloured.
+fn wants_colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+    stdout().is_terminal() && !refused && !dumb
 }

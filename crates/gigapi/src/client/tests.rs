@@ -30,7 +30,7 @@ async fn server(answers: Vec<&'static str>) -> (String, Arc<Mutex<Vec<String>>>)
 /// Arguments that name a database and a user.
 pub(crate) fn connect_args() -> ConnectArgs {
     let user = Some(Secret::new("ann:pa:ss"));
-    ConnectArgs { host: None, database: Some("my db".to_owned()), token: None, user, retries: 3, timeout: 5 }
+    ConnectArgs { host: None, database: Some("my db".to_owned()), token: None, user, retries: 3, timeout: Some(5) }
 }
 
 fn client(host: &str) -> Client {

@@ -1,0 +1,50 @@
+//! What is said below an answer: how much it is, how long it took, and what it does not show.
+
+use std::time::Duration;
+
+use crate::query::text::{counted, span};
+
+/// What is said below an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Foot {
+    /// All rows of the answer, where they were counted.
+    pub(super) rows: Option<usize>,
+    pub(super) shown: usize,
+    /// Columns that found no room.
+    pub(super) hidden: usize,
+}
+
+impl Foot {
+    pub(super) fn count(&mut self, rows: usize, shown: usize) {
+        self.rows = self.rows.map(|before| before + rows);
+        self.shown += shown;
+    }
+
+    pub(super) fn lines(&self, time: Option<Duration>, stale: Option<u64>) -> Vec<String> {
+        let mut lines = Vec::new();
+        let count = self.rows.map(|rows| counted(rows as u64, "row"));
+        let more = self.rows.map_or(0, |rows| rows - self.shown);
+        if more > 0 {
+            let shown = counted(self.shown as u64, "row");
+            let more = indicatif::HumanCount(more as u64);
+            lines.push(format!("… {more} more; {shown} are shown, .rows 0 or --rows 0 shows all"));
+        }
+        if self.hidden > 0 {
+            let columns = counted(self.hidden as u64, "column");
+            lines.push(format!("{columns} found no room; .mode line or --format line shows all"));
+        }
+        if let Some(seconds) = stale {
+            let age = span(Duration::from_secs(seconds));
+            lines.push(format!("as the tables were {age} ago: the server cannot ask its catalog"));
+        }
+        match (count, time.map(span)) {
+            (Some(count), Some(time)) => lines.push(format!("{count} in {time}")),
+            (Some(only), None) | (None, Some(only)) => lines.push(only),
+            (None, None) => {}
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests;
