@@ -62,9 +62,12 @@ fn first(rest: &str) -> Option<(Kind, usize, bool)> {
         '|' if rest.starts_with("||/") => (Kind::Other, 3, true),
         '|' if rest.starts_with("||") || rest.starts_with("|/") => (Kind::Other, 2, true),
         '$' => dollar(rest),
+        // A placeholder.
+        '?' => (Kind::Other, 1 + run(&rest[1..], char::is_numeric), true),
         'x' | 'X' if rest[1..].starts_with('\'') => quoted(rest, 1, '\'', true),
         _ if begins == '_' || begins.is_alphabetic() => (Kind::Word, run(rest, in_word), true),
-        _ if begins.is_ascii_digit() => (Kind::Number, number(rest), true),
+        '.' if !rest[1..].starts_with(|each: char| each.is_ascii_digit()) => (Kind::Other, 1, true),
+        '0'..='9' | '.' => (Kind::Number, number(rest), true),
         _ if begins.is_whitespace() => (Kind::Space, run(rest, char::is_whitespace), true),
         _ => (Kind::Other, begins.len_utf8(), true),
     })
@@ -78,12 +81,23 @@ fn in_word(each: char) -> bool {
     each.is_alphabetic() || each.is_ascii_digit() || each == '_' || each == '$'
 }
 
+/// `7`, `7.5e-3L` and `0xFF`: what follows a number begins a token of its own, also a letter or a `$`.
 fn number(rest: &str) -> usize {
-    let digits = run(rest, |each| each.is_ascii_digit());
-    match rest[digits..].strip_prefix('x') {
-        Some(hex) if &rest[..digits] == "0" => digits + 1 + run(hex, |each| each.is_ascii_hexdigit()),
-        _ => digits,
+    let digits = |from: usize| from + run(&rest[from..], |each| each.is_ascii_digit());
+    let whole = digits(0);
+    if let Some(hex) = rest[whole..].strip_prefix('x')
+        && &rest[..whole] == "0"
+    {
+        return whole + 1 + run(hex, |each| each.is_ascii_hexdigit());
     }
+    let mut end = if rest[whole..].starts_with('.') { digits(whole + 1) } else { whole };
+    if let Some(exponent) = rest[end..].strip_prefix(['e', 'E']) {
+        let sign = usize::from(exponent.starts_with(['+', '-']));
+        if exponent[sign..].starts_with(|each: char| each.is_ascii_digit()) {
+            end = digits(end + 1 + sign);
+        }
+    }
+    end + usize::from(rest[end..].starts_with('L'))
 }
 
 /// From a quote, which stands after `before` bytes, to its end. A doubled quote is one that is meant.

@@ -29,6 +29,9 @@ fn quotes_and_comments_are_one_token_whatever_is_in_them() {
     }
     assert_eq!(kinds("$1;"), [(Other, "$1"), (Semicolon, ";")]);
     assert_eq!(kinds("7//2"), [(Number, "7"), (Other, "//"), (Number, "2")]);
+    assert_eq!(kinds("1e-5$$;$$"), [(Number, "1e-5"), (Text, "$$;$$")]);
+    assert_eq!(kinds(".5L"), [(Number, ".5L")]);
+    assert_eq!(kinds("a.e5"), [(Word, "a"), (Other, "."), (Word, "e5")]);
     assert_eq!(kinds("a--b"), [(Word, "a"), (Comment, "--b")]);
     assert_eq!(kinds("/* /* */ 1"), [(Comment, "/* /* */"), (Space, " "), (Number, "1")]);
 }
@@ -59,7 +62,8 @@ fn semicolons_of_the_engine(text: &str) -> Option<Vec<usize>> {
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "'", "''", "\"", "`", ";", ";", "--", "-", "\n", "\r", "/*", "*/", "/", "*", "|", "$", "$$", "$a$", "x'", "X",
-        "n", "e", "0x", "0", "7", ".", "\\", "é", "_", "a", " ", "\t", "\u{2003}", "(", "@", "?", "<", ">", "=",
+        "n", "e", "0x", "0", "7", ".", "1e", "L", "+", "\\", "é", "_", "a", " ", "\t", "\u{2003}", "(", "@", "?", "<",
+        ">", "=",
     ]);
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }

@@ -264,13 +264,12 @@ fn mentions(statement: &[Token<'_>], table: &str) -> bool {
 fn aliased(statement: &[Token<'_>], alias: &str) -> Option<String> {
     let words: Vec<&Token<'_>> =
         statement.iter().filter(|token| !matches!(token.kind, Kind::Space | Kind::Comment)).collect();
-    words.windows(3).find_map(|three| {
-        let [table, as_or_alias, after] = three else { return None };
+    words.iter().enumerate().find_map(|(index, table)| {
         let is_name = matches!(table.kind, Kind::Word | Kind::QuotedName) && !is_keyword(table.text);
         let named = |token: &Token<'_>| unquoted(token.text).eq_ignore_ascii_case(alias);
-        let direct = named(as_or_alias);
-        let with_as = as_or_alias.text.eq_ignore_ascii_case("AS") && named(after);
-        (is_name && (direct || with_as)).then(|| unquoted(table.text))
+        let next = words.get(index + 1)?;
+        let with_as = next.text.eq_ignore_ascii_case("AS") && words.get(index + 2).is_some_and(|token| named(token));
+        (is_name && (named(next) || with_as)).then(|| unquoted(table.text))
     })
 }
 

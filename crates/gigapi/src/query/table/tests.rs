@@ -83,7 +83,7 @@ fn a_value_obeys_no_terminal_and_stays_on_its_line() {
 
 #[test]
 fn an_answer_without_rows_has_a_head() {
-    assert_eq!(drawn(&[weather().slice(0, 0)], None, false).lines().next(), Some(" city │ temperature │ dry  │ time"));
+    assert_eq!(drawn(&[weather().slice(0, 0)], None, false).lines().next(), Some(" city │ temperature │ dry │ time"));
 }
 
 #[test]
