@@ -15,7 +15,7 @@ async fn server(answers: Vec<&'static str>) -> (String, Arc<Mutex<Vec<String>>>)
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut text = Vec::new();
-            while !text.ends_with(b"END") {
+            while !text.ends_with(b"END") && !text.ends_with(b"END\"}") {
                 if stream.read_buf(&mut text).await.unwrap() == 0 {
                     break;
                 }
@@ -87,6 +87,33 @@ async fn a_server_that_stays_busy_or_away_is_given_up() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = client(&gone.to_string()).write(&[], Bytes::from_static(b"END")).await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("http://{gone} cannot be reached (4 attempts)")), "{error}");
+}
+
+#[tokio::test]
+async fn a_query_is_asked_under_its_id_and_refused_in_the_servers_words() {
+    let refused = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n{\"error\":\"SQL syntax: no\"}";
+    let (url, asked) = server(vec![BUSY, refused]).await;
+    let error = client(&url).query("SELECT END", "csv", "one").await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Refusal>().unwrap().message, "SQL syntax: no");
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 2);
+    for request in asked.iter() {
+        assert!(request.starts_with("POST /api/v3/query_sql HTTP/1.1\r\n"), "{request}");
+        assert!(request.ends_with(r#"{"db":"my db","format":"csv","q":"SELECT END"}"#), "{request}");
+        assert_eq!(header(request, "x-gigapi-query-id"), "one");
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_takes_too_long_is_not_asked_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let args = ConnectArgs { host: Some(host.clone()), timeout: Some(1), ..connect_args() };
+    let error = Client::for_queries(&args).unwrap().query("SELECT 1", "csv", "one").await.unwrap_err();
+    assert_eq!(error.to_string(), format!("http://{host} did not answer in time; --timeout gives it longer"));
+    listener.set_nonblocking(true).unwrap();
+    listener.accept().unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
