@@ -42,13 +42,14 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Libraries that only these crates may use.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("datafusion", &["gigapi-querier"]),
     ("rusqlite", &["gigapi-catalog"]),
     ("redis", &["gigapi-catalog"]),
     ("axum", &["gigapi-service", "gigapi-writer", "gigapi-querier", "gigapi-compactor"]),
     ("hyper", &["gigapi-service", "integration-tests"]),
     ("hyper-util", &["gigapi-service", "integration-tests"]),
+    ("rustyline", &["gigapi"]),
 ];
 
 fn root() -> PathBuf {
