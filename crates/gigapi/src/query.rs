@@ -53,6 +53,7 @@ pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode> {
         rows_max: (args.rows > 0).then_some(args.rows),
         timer: true,
         paint: Paint { colours: wants_colours() },
+        in_shell: matches!(task, Task::Shell),
     };
     let runtime = Runtime::new().context("cannot start the runtime")?;
     match task {

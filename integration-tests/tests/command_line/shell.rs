@@ -9,8 +9,7 @@ use integration_tests::{Server, Terminal, binary, until};
 use crate::writing::server;
 
 /// Takes longer than any test waits, and needs no table.
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b \
-                       WHERE (a.value * b.value) % 7 = 8;";
+const ENDLESS: &str = "SELECT sum(value) FROM generate_series(1, 1000000000000);";
 
 fn shell(server: &Server, home: &Path, columns: u16) -> Terminal {
     let url = server.url();
@@ -138,12 +137,12 @@ async fn a_terminal_shows_as_much_as_it_has_room_for() {
     let long = "SELECT value AS n, repeat('x', 100) AS s FROM generate_series(1, 5000);";
     let shown = asked(&mut terminal, long, "5,000 rows in ", "db> ");
     assert!(shown.contains("…\n"), "{shown}");
-    assert!(shown.contains("… 4,900 more; 100 rows are shown, .rows 0 or --rows 0 shows all"), "{shown}");
+    assert!(shown.contains("… 4,900 more rows; .rows 0 shows all"), "{shown}");
     let rows: Vec<&str> = shown.lines().filter(|line| line.contains("│ xxx")).collect();
     assert_eq!(rows.len(), 100);
     assert!(rows.iter().all(|row| row.chars().count() <= 40), "{shown}");
     asked(&mut terminal, ".rows 3", "\n", "db> ");
-    asked(&mut terminal, "SELECT value FROM generate_series(1, 5);", "… 2 more; 3 rows are shown", "db> ");
+    asked(&mut terminal, "SELECT value FROM generate_series(1, 5);", "… 2 more rows; .rows 0", "db> ");
     terminal.press("\x04").unwrap();
     terminal.until_ended().unwrap();
 }

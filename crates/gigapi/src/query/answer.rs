@@ -37,6 +37,8 @@ pub(super) struct View {
     pub(super) timer: bool,
     /// How the terminal is written to.
     pub(super) paint: Paint,
+    /// Whether advice is given in the shell's commands.
+    pub(super) in_shell: bool,
 }
 
 /// Runs a statement and writes its answer. What is to be said below it comes back.
@@ -87,7 +89,7 @@ async fn written(
     };
     progress.end();
     output.flush()?;
-    Ok(foot.lines(view.timer.then(|| started.elapsed()), stale))
+    Ok(foot.lines(view.timer.then(|| started.elapsed()), stale, view.in_shell))
 }
 
 /// How old an answer is that could not be brought up to date.

@@ -6,6 +6,7 @@
 
 mod commands;
 mod complete;
+mod echo;
 mod helper;
 mod history;
 mod names;
@@ -22,6 +23,7 @@ use rustyline::{CompletionType, Config, Editor};
 use tokio::runtime::Runtime;
 
 use super::answer::{View, answer, interruptible};
+use super::args::Format;
 use super::catalog;
 use super::failure::{Failure, report};
 use super::output::Output;
@@ -30,6 +32,7 @@ use super::table::{Drawer, Paint};
 use super::text::{counted, plain};
 use crate::client::Client;
 use commands::{Command, fits, nearest};
+use echo::Quiet;
 use helper::{ShellHelper, is_command};
 use names::Names;
 
@@ -64,7 +67,10 @@ pub(super) fn run(runtime: &Runtime, client: Client, view: View) -> Result<ExitC
                 if editor.add_history_entry(line.trim_end())? {
                     keep_history(&mut editor, &mut history);
                 }
-                if shell.take(&line)? == Next::End {
+                let quiet = Quiet::begin();
+                let next = shell.take(&line)?;
+                drop(quiet);
+                if next == Next::End {
                     break;
                 }
             }
@@ -245,8 +251,11 @@ impl Shell<'_> {
     fn fail(&self, failure: &Failure, place: &str, statement: &str) -> io::Result<()> {
         let told = report(failure, place, statement, Output::Standard.terminal_width().unwrap_or(80));
         match failure {
-            // The terminal has shown `^C` where the cursor was.
-            Failure::Cancelled => writeln!(stdout(), "\n{}", self.view.paint.dim("cancelled")),
+            // What is passed on may have stopped in the middle of a line.
+            Failure::Cancelled if !matches!(self.view.format, Format::Table | Format::Line) => {
+                writeln!(stdout(), "\n{}", self.view.paint.dim("cancelled"))
+            }
+            Failure::Cancelled => writeln!(stdout(), "{}", self.view.paint.dim("cancelled")),
             _ => write!(stdout(), "{} {told}", self.view.paint.red("error:")),
         }
     }

@@ -20,18 +20,17 @@ impl Foot {
         self.shown += shown;
     }
 
-    pub(super) fn lines(&self, time: Option<Duration>, stale: Option<u64>) -> Vec<String> {
+    pub(super) fn lines(&self, time: Option<Duration>, stale: Option<u64>, in_shell: bool) -> Vec<String> {
         let mut lines = Vec::new();
         let count = self.rows.map(|rows| counted(rows as u64, "row"));
         let more = self.rows.map_or(0, |rows| rows - self.shown);
         if more > 0 {
-            let shown = counted(self.shown as u64, "row");
-            let more = indicatif::HumanCount(more as u64);
-            lines.push(format!("… {more} more; {shown} are shown, .rows 0 or --rows 0 shows all"));
+            let all = if in_shell { ".rows 0" } else { "--rows 0" };
+            lines.push(format!("… {}; {all} shows all", counted(more as u64, "more row")));
         }
         if self.hidden > 0 {
-            let columns = counted(self.hidden as u64, "column");
-            lines.push(format!("{columns} found no room; .mode line or --format line shows all"));
+            let all = if in_shell { ".mode line" } else { "--format line" };
+            lines.push(format!("… {}; {all} shows all", counted(self.hidden as u64, "more column")));
         }
         if let Some(seconds) = stale {
             let age = span(Duration::from_secs(seconds));
