@@ -46,7 +46,8 @@ async fn statements_run_in_order_wherever_they_come_from() {
         (vec!["--format", "csv"], script),
         (vec!["--format", "csv", "-"], script),
         (vec!["--format", "csv", "-f", file], ""),
-        (vec!["--format", "csv", script], ""),
+        (vec!["--format", "csv", "-c", script], ""),
+        (vec!["--format", "csv", &script[script.find("SELECT").unwrap()..]], ""),
         (
             vec![
                 "--format",

@@ -103,7 +103,7 @@ async fn ctrl_c_ends_the_query_that_runs_and_clears_the_line_that_does_not() {
     terminal.until("db> ").unwrap();
     until("the query ends on the server", Duration::from_secs(30), async || active(0.0).await).await.unwrap();
     terminal.press("SELECT half of a statement\x03").unwrap();
-    terminal.until("db> ").unwrap();
+    terminal.until("SELECT half of a statement\ndb> ").unwrap();
     let shown = asked(&mut terminal, "SELECT 'whole' AS s;", "1 row in ", "db> ");
     assert!(shown.contains(" s\n───────\n whole\n"), "{shown}");
     terminal.press(".quit\r").unwrap();
@@ -122,11 +122,14 @@ async fn names_are_completed_from_the_server() {
     // What two tables begin with is ambiguous, so both are listed.
     terminal.until("weather").unwrap();
     terminal.until("wind").unwrap();
-    terminal.press("\x03.use oth\t\r").unwrap();
+    terminal.press("\x03").unwrap();
+    terminal.until("SELECT * FROM w\ndb> ").unwrap();
+    terminal.press(".use oth\t\r").unwrap();
     terminal.until("other> ").unwrap();
     terminal.press("SELECT count(*) AS n FROM c\t;\r").unwrap();
     terminal.until(" n\n───\n 1\n").unwrap();
-    terminal.press("\x03\x04").unwrap();
+    terminal.until("other> ").unwrap();
+    terminal.press("\x04").unwrap();
     assert!(terminal.until_ended().unwrap().success());
 }
 

@@ -65,7 +65,7 @@ pub(crate) struct QueryArgs {
     /// The statement, or several divided by `;`. `-` or none reads them from standard input
     pub(super) sql: Option<String>,
     /// Statements to run; can be repeated, they run in this order
-    #[arg(short, long = "command", value_name = "SQL", conflicts_with = "sql")]
+    #[arg(short, long = "command", value_name = "SQL", conflicts_with = "sql", allow_hyphen_values = true)]
     pub(super) commands: Vec<String>,
     /// Run the statements of this file
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["sql", "commands"])]
