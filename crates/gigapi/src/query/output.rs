@@ -74,7 +74,7 @@ impl Write for Output {
 #[derive(Debug)]
 pub(super) struct Draft {
     file: BufWriter<File>,
-    /// The name for now and the final one; nothing for a device or a pipe, which are written to as they are.
+    /// The name until then and the final one; nothing for a device or a pipe, which are written to as they are.
     names: Option<(PathBuf, PathBuf)>,
 }
 
