@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
 use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Freshness, Reader};

@@ -35,7 +35,7 @@ impl Caller {
 
 /// A statement as the querier takes it.
 pub(super) fn query(sql: String, database: String) -> QueryRequest {
-    QueryRequest { sql, database, show_virtual: false, habits: Habits::Engine, parameters: None }
+    QueryRequest { sql, database, show_virtual: false, habits: Habits::Engine, parameters: None, id: None }
 }
 
 fn named(metadata: &MetadataMap, key: &str) -> Option<String> {

@@ -88,8 +88,8 @@ pub(super) fn values(asked: &Asked) -> Result<Option<ParamValues>, ApiError> {
         (_, Some(text)) => {
             serde_json::from_str(text).map_err(|error| ApiError::invalid(format!("params is not JSON: {error}")))?
         }
-        (Payload::Json(body), None) => body.get("params").cloned().unwrap_or(Value::Null),
-        _ => Value::Null,
+        (Payload::Json(body), None) => body.get("params").cloned().unwrap_or_default(),
+        _ => serde_json::Value::Null,
     };
     Ok(parameters::from_json(values)?)
 }
