@@ -6,6 +6,7 @@
 
 mod body;
 mod gigapi;
+mod influxql;
 mod queries;
 mod telling;
 mod v3;

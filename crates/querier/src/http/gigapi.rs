@@ -6,7 +6,7 @@ use gigapi_service::http::RequestId;
 use gigapi_service::{ApiError, Dialect};
 use http::header::{CONTENT_TYPE, HeaderValue};
 
-use super::{Asked, answered, body};
+use super::{Asked, answered, body, influxql};
 use crate::encode::{Format, JsonShape, JsonStyle, TimeStyle};
 use crate::{Habits, Querier, QueryRequest};
 
@@ -17,7 +17,10 @@ pub(super) async fn query(State(querier): State<Querier>, id: RequestId, request
 async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::read(querier, request).await?;
     if asked.has("q") && !asked.has("query") {
-        return influxql(asked.text("q").unwrap_or_default());
+        let answer = influxql::answer(querier, asked.text("q").unwrap_or_default(), asked.text("db")).await?;
+        let mut response = Response::new(axum::body::Body::from(format!("{answer}\n")));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return Ok(response);
     }
     if !asked.has("query") {
         return Err(ApiError::invalid(
@@ -56,18 +59,4 @@ fn format(name: &str) -> Result<Format, ApiError> {
             )));
         }
     })
-}
-
-/// Clients of InfluxDB 1 make their database before they write; here databases make themselves.
-fn influxql(statement: &str) -> Result<Response, ApiError> {
-    let mut words = statement.split_whitespace().map(str::to_ascii_lowercase);
-    if words.next().as_deref() == Some("create") && words.next().as_deref() == Some("database") {
-        let mut response = Response::new(axum::body::Body::from("{\"results\":[{\"statement_id\":0}]}\n"));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        return Ok(response);
-    }
-    Err(ApiError::invalid(
-        "InfluxQL (the parameter q) is not part of this version; send SQL as {\"query\": \"SELECT …\"} to POST /query, \
-         or as q to /api/v3/query_sql",
-    ))
 }

@@ -109,9 +109,9 @@ async fn errors_are_400_with_a_message_in_json() {
 }
 
 #[tokio::test]
-async fn influxql_is_declined_except_for_making_a_database() {
+async fn influxql_is_declined_except_for_what_clients_ask_first() {
     let querier = world().await.querier();
-    let told = send(&querier, get_request("/query?q=SHOW+MEASUREMENTS&db=mydb")).await;
+    let told = send(&querier, get_request("/query?q=SELECT+v+FROM+m&db=mydb")).await;
     assert_eq!(told.status, StatusCode::BAD_REQUEST);
     assert!(told.body.contains("InfluxQL"));
     let told = send(&querier, get_request("/query?q=CREATE+DATABASE+%22telegraf%22")).await;

@@ -83,7 +83,7 @@ pub(crate) async fn resolve(scope: Scope, request: &Request, reads: Reads<'_>) -
         };
         let definition = table.definition();
         let (database, name) = (definition.database.as_str().to_owned(), definition.name.as_str().to_owned());
-        found.insert(written.clone(), stored_found(definition, written.len(), is_whole));
+        found.insert(written.clone(), stored_found(definition, written.len() == 1 || is_whole, &request.database));
         tables.push((database, name, table as Arc<dyn TableProvider>));
     }
     let names = Names::new(scope, found, request.show_virtual);
@@ -114,9 +114,11 @@ fn own_found(schema: &str, table: &OwnTable) -> Found {
     }
 }
 
-fn stored_found(table: &TableDef, written_parts: usize, is_whole: bool) -> Found {
+/// A table under the name that the engine finds it by; one that is named without a database is in the request's, which
+/// may be spelled in another case there.
+fn stored_found(table: &TableDef, is_alone: bool, current: &str) -> Found {
     let (database, name) = (table.database.as_str().to_owned(), table.name.as_str().to_owned());
-    let parts = if written_parts == 1 || is_whole { vec![name] } else { vec![database, name] };
+    let parts = if is_alone && database == current { vec![name] } else { vec![database, name] };
     let columns = table.columns.iter().map(|column| column.name.as_str().to_owned()).collect();
     Found { parts, columns, is_stored: true }
 }
