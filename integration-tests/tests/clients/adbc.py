@@ -44,7 +44,7 @@ with flight_sql.connect(address, db_kwargs={authorization: f"Bearer {token}", **
 
     info = conn.adbc_get_info()
     assert info["vendor_name"] == "GigAPI", info
-    assert conn.adbc_get_table_types() == ["BASE TABLE", "VIEW"]
+    assert conn.adbc_get_table_types() == ["BASE TABLE", "SYSTEM VIEW", "VIEW"]
     schema = conn.adbc_get_table_schema("runs")
     assert sorted(schema.names) == ["distance", "runner", "time"]
     assert schema.field("time").type == pyarrow.timestamp("ns")

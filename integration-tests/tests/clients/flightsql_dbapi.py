@@ -13,7 +13,7 @@ here = dict(host=host, port=port, insecure=True, metadata={"database": "of_dbapi
 def refused(call):
     try:
         call()
-    except (pyarrow.ArrowInvalid, pyarrow.flight.FlightError) as error:
+    except pyarrow.ArrowException as error:
         return error
     raise AssertionError("it was not refused")
 
@@ -32,7 +32,7 @@ assert len(rows) == 3, rows
 info = client.execute("select * from runs limit 10")
 reader = client.do_get(info.endpoints[0].ticket)
 data_frame = reader.read_all().to_pandas()
-assert list(data_frame["distance"]) == [5.0, 10.0, 21.1], data_frame
+assert sorted(data_frame["distance"]) == [5.0, 10.0, 21.1], data_frame
 
 # Parameters; this client leaves the handle with the values unread, and executes the first one.
 cursor.execute("select distance from runs where runner = ? and distance > ? order by distance", ("ann", 5))

@@ -34,7 +34,8 @@ assert.equal(points[0].getTag('host'), 'a')
 assert.equal(points[0].getFieldType('busy'), 'float')
 assert.equal(points[0].getFieldType('n'), 'integer')
 assert.equal(points[0].getStringField('note'), 'fog')
-assert.equal(BigInt(points[0].getTimestamp()), 1_000_000_000n)
+// Of nanoseconds this client makes milliseconds.
+assert.equal(Number(points[0].getTimestamp()), 1_000)
 
 const some = []
 const parameters = {type: 'sql', params: {host: 'b', low: 1.5}}

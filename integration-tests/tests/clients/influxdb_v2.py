@@ -22,7 +22,7 @@ for gzip in (False, True):
     with InfluxDBClient(url=url, token=token, org="any", enable_gzip=gzip) as client:
         assert client.ping()
         health = client.health()
-        assert (health.name, health.status) == ("gigapi", "pass"), health
+        assert (health.name, health.status) == ("GigAPI", "pass"), health
         assert client.version() and "cloud" not in client.build().lower()
         write = client.write_api(write_options=SYNCHRONOUS)
         write.write(database, record=Point("cpu").tag("host", "a").field("busy", 1.5).time(1, WritePrecision.S))

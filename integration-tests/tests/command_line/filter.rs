@@ -11,8 +11,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::writing::server;
 
-/// Fails after many rows have been sent.
-const FAILS_LATE: &str = "SELECT 1 / (1000000 - value) AS x FROM generate_series(1, 1500000)";
+/// Fails after more than the server holds back in order to answer with a status.
+const FAILS_LATE: &str = "SELECT random() AS a, random() AS b, random() AS c, 1 / (1000000 - value) AS x \
+    FROM generate_series(1, 1500000)";
 
 #[derive(Debug)]
 struct Ran {
