@@ -21,6 +21,7 @@ use tokio::time::Instant;
 mod activity;
 mod answer;
 mod columns;
+mod interrupt;
 mod memory;
 mod plan;
 mod run;
@@ -239,7 +240,7 @@ impl Querier {
         let run = run::Run { shared: Arc::clone(&self.shared), request, query, purpose, turn, listed };
         let (end_tx, end_rx) = oneshot::channel();
         let task = components.runtime.spawn(run.run(ready_tx, rows_tx, end_tx));
-        let cancel = answer::CancelOnDrop::new(task.abort_handle());
+        let cancel = answer::CancelOnDrop::new(task.abort_handle(), status.cancelled.clone());
         match ready_rx.await {
             Ok(Ok(begun)) => {
                 let rest = answer::Rest { rows: rows_rx, end: end_rx };

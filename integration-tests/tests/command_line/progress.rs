@@ -65,6 +65,7 @@ async fn an_interrupted_query_is_ended_on_the_server_and_the_shell_goes_on() {
     fake.release();
     terminal.press("SELECT 42;\r").unwrap();
     terminal.until("1 row in ").unwrap();
+    terminal.until("db> ").unwrap();
     terminal.press("\x04").unwrap();
     assert!(terminal.until_ended().unwrap().success());
     assert_eq!(fake.fates().len(), 2, "each query has an id of its own");

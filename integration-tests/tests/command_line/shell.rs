@@ -185,6 +185,7 @@ async fn the_history_is_kept_for_the_user_alone_and_not_for_every_line() {
     let mut terminal = shell(&server, folder.path(), 100);
     terminal.press("\x1b[A\r").unwrap();
     terminal.until(" kept\n1 row in ").unwrap();
+    terminal.until("db> ").unwrap();
     terminal.press("\x04").unwrap();
     terminal.until_ended().unwrap();
 }

@@ -126,7 +126,10 @@ fn statement(tokens: &[Token]) -> Result<Statement, ApiError> {
 /// Takes these words if they come next.
 fn took(rest: &mut &[Token], words: &[&str]) -> bool {
     let is_next = rest.len() >= words.len()
-        && rest.iter().zip(words).all(|(token, word)| matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word)));
+        && rest
+            .iter()
+            .zip(words)
+            .all(|(token, word)| matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word)));
     if is_next {
         *rest = &rest[words.len()..];
     }

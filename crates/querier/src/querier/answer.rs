@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::columns::Parameter;
 use super::run::Begun;
@@ -128,17 +129,22 @@ impl Stream for Answer {
 
 /// Ends the query's task when nobody waits for its rows any more.
 #[derive(Debug)]
-pub(super) struct CancelOnDrop(AbortHandle);
+pub(super) struct CancelOnDrop {
+    task: AbortHandle,
+    /// What the task asks where it does not yield.
+    cancelled: CancellationToken,
+}
 
 impl CancelOnDrop {
-    pub(super) fn new(task: AbortHandle) -> Self {
-        Self(task)
+    pub(super) fn new(task: AbortHandle, cancelled: CancellationToken) -> Self {
+        Self { task, cancelled }
     }
 }
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.cancelled.cancel();
+        self.task.abort();
     }
 }
 

@@ -8,8 +8,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use gigapi_catalog::Reader;
 
-use super::running::RunningQuery;
 use super::columns::{Parameter, columns, parameters};
+use super::interrupt::{Interrupt, interruptible};
+use super::running::RunningQuery;
 use super::{Habits, QueryRequest, Shared};
 use crate::dialect::{self, Scope};
 use crate::scan::ScanContext;
@@ -36,6 +37,8 @@ pub(super) async fn plan(
     let optimized = state.optimize(&logical)?;
     let columns = columns(&logical, optimized.schema().as_arrow());
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    let interrupt = Interrupt { cancelled: running.cancelled.clone(), time: running.time() };
+    let physical = interruptible(physical, &interrupt)?;
     Ok(Planned { columns, physical, context: state.task_ctx() })
 }
 

@@ -115,7 +115,7 @@ impl Run {
         };
         let limits = Limits {
             time: shared.components.options.timeout,
-            deadline: shared.components.options.timeout.map(|limit| Instant::now() + limit),
+            deadline: shared.components.options.timeout.map(|limit| running.limit(limit)),
             rows: shared.components.options.rows_max,
         };
         let start = unpanicked(start(&shared, &request, &query, purpose, &running));

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use datafusion::physical_plan::ExecutionPlan;
@@ -136,6 +136,8 @@ pub(crate) struct RunningQuery {
     pub(crate) counters: Arc<ReadCounters>,
     pub(crate) memory: Arc<QueryMemory>,
     pub(crate) cancelled: CancellationToken,
+    /// How long it may take, and when that is over; set when its turn comes.
+    time: OnceLock<(Duration, Instant)>,
 }
 
 impl RunningQuery {
@@ -155,6 +157,15 @@ impl RunningQuery {
     pub(super) fn admitted(&self) {
         self.queued_us.store(self.elapsed_us(), Ordering::Relaxed);
         self.state.store(QueryState::Planning as u8, Ordering::Relaxed);
+    }
+
+    /// It may take no longer than that from now on; when that is over.
+    pub(super) fn limit(&self, time: Duration) -> Instant {
+        self.time.get_or_init(|| (time, Instant::now() + time)).1
+    }
+
+    pub(super) fn time(&self) -> Option<(Duration, Instant)> {
+        self.time.get().copied()
     }
 
     /// Its plan is there.
@@ -260,6 +271,7 @@ impl RunningQueries {
             counters: Arc::default(),
             memory,
             cancelled: CancellationToken::new(),
+            time: OnceLock::new(),
         });
         let mut queries = self.queries.lock();
         if queries.contains_key(&id) {

@@ -17,10 +17,13 @@ async fn world() -> World {
 #[tokio::test]
 async fn what_clients_ask_before_they_write_is_answered_as_influxdb_1_does() {
     let querier = world().await.querier();
-    for made in ["CREATE DATABASE telegraf", "create database \"a b\" WITH DURATION 1d NAME \"x\";", "CREATE DATABASE \"\""] {
+    for made in
+        ["CREATE DATABASE telegraf", "create database \"a b\" WITH DURATION 1d NAME \"x\";", "CREATE DATABASE \"\""]
+    {
         assert_eq!(answered(&querier, made).await, r#"{"results":[{"statement_id":0}]}"#, "{made}");
     }
-    let databases = r#"{"series":[{"columns":["name"],"name":"databases","values":[["a \"b\""],["mydb"]]}],"statement_id":0}"#;
+    let databases =
+        r#"{"series":[{"columns":["name"],"name":"databases","values":[["a \"b\""],["mydb"]]}],"statement_id":0}"#;
     assert_eq!(answered(&querier, "SHOW DATABASES").await, format!(r#"{{"results":[{databases}]}}"#));
     for (asked, names) in [
         ("SHOW MEASUREMENTS", r#"["cpu"],["disk"],["mem"]"#),
@@ -29,9 +32,13 @@ async fn what_clients_ask_before_they_write_is_answered_as_influxdb_1_does() {
         ("SHOW MEASUREMENTS LIMIT 2", r#"["cpu"],["disk"]"#),
     ] {
         let series = format!(r#"[{{"columns":["name"],"name":"measurements","values":[{names}]}}]"#);
-        assert_eq!(answered(&querier, asked).await, format!(r#"{{"results":[{{"series":{series},"statement_id":0}}]}}"#));
+        assert_eq!(
+            answered(&querier, asked).await,
+            format!(r#"{{"results":[{{"series":{series},"statement_id":0}}]}}"#)
+        );
     }
-    let several = answered(&querier, "CREATE DATABASE x; SHOW MEASUREMENTS ON nowhere; SHOW MEASUREMENTS OFFSET 9").await;
+    let several =
+        answered(&querier, "CREATE DATABASE x; SHOW MEASUREMENTS ON nowhere; SHOW MEASUREMENTS OFFSET 9").await;
     let second = r#"{"error":"database not found: nowhere","statement_id":1}"#;
     assert_eq!(several, format!(r#"{{"results":[{{"statement_id":0}},{second},{{"statement_id":2}}]}}"#));
     let unnamed = answer(&querier, "SHOW MEASUREMENTS", None).await.unwrap().to_string();
