@@ -3,6 +3,7 @@
 //! - `architecture`: crates depend on each other as `docs/ARCHITECTURE.md` says; files and functions stay short
 //! - `writing`: what clients send, and what they are answered
 //! - `reading`: SQL over unflushed rows and files; the sandbox
+//! - `heavy`: queries that take much, beside writes
 //! - `hostile`: names, sizes and bodies that must do no harm
 //! - `disks`: full disks, full buffers
 //! - `restart`: SIGTERM, kill -9 at named places and at random with a ledger, lost segments, second process
@@ -27,6 +28,7 @@ mod deploy;
 mod disks;
 mod dropping;
 mod harness;
+mod heavy;
 mod hostile;
 mod outage;
 mod reading;
