@@ -279,6 +279,7 @@ const DATABASE_OF_ORIGINAL: &str = "mydb";
 
 /// Where writes without a database go.
 const DATABASE_DEFAULT: &str = "default";
+
 /// Counts a query that waits, until it does so no longer: its client may go away meanwhile.
 struct Waiting<'a>(&'a QuerierMetrics);
 
