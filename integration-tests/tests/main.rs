@@ -11,6 +11,7 @@
 //! - `recovering`: a catalog that is gone or old, data that is not ours, documents that a dead process left behind
 //! - `compaction`: files that merge, move and end
 //! - `shared`: several processes around one catalog in Redis
+//! - `tail`: unflushed rows of other processes
 //! - `outage`: Redis, S3, networks and processes that fail while rows come in; repair by hand
 //! - `real_input`: public data, answers compared with another engine
 //! - `clients`: real clients on one port, and the requests of those that cannot be installed
@@ -36,4 +37,5 @@ mod real_input;
 mod recovering;
 mod restart;
 mod shared;
+mod tail;
 mod writing;

@@ -1,6 +1,6 @@
 //! The catalog's contract.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,6 +229,18 @@ pub trait Catalog: Send + Sync + fmt::Debug {
 
     /// Whose log lay at that place last. A restored catalog knows no places.
     async fn writer_at(&self, place: &str) -> Result<Option<WriterId>>;
+
+    /// Remembers where other processes reach the writer, instead of the address before: from here on it may hold rows
+    /// that are in no file. That lasts until it is withdrawn, however the writer's process ends; a restore leaves it
+    /// as it was.
+    async fn register_writer(&self, writer: WriterId, address: &str) -> Result<()>;
+
+    /// The writer holds no rows that are in no file, and takes none before it is registered again. Withdrawing one
+    /// that is not registered changes nothing.
+    async fn withdraw_writer(&self, writer: WriterId) -> Result<()>;
+
+    /// The writers that may hold rows which are in no file, by id, and where they are reached.
+    async fn registered_writers(&self) -> Result<BTreeMap<WriterId, String>>;
 
     /// Installs a definition that a write-ahead log remembers and the catalog has lost, under its own id.
     ///

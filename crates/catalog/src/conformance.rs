@@ -72,6 +72,7 @@ suite! {
     tables:
         a_lost_definition_is_adopted_under_its_own_id,
         writers_are_remembered,
+        writers_are_registered_until_they_are_withdrawn,
         a_definition_makes_a_table_and_its_database,
         a_definition_extends_a_table_once,
         a_conflicting_definition_names_the_column_and_changes_nothing,

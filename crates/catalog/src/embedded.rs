@@ -16,7 +16,7 @@ mod schema;
 mod sql;
 mod state;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,6 +139,19 @@ impl Catalog for EmbeddedCatalog {
     async fn writer_at(&self, place: &str) -> Result<Option<WriterId>> {
         let place = place.to_owned();
         self.queue.run(move |connection| claims::writer_at(connection, &place)).await
+    }
+
+    async fn register_writer(&self, writer: WriterId, address: &str) -> Result<()> {
+        let address = address.to_owned();
+        self.queue.run(move |connection| claims::register_writer(connection, writer, &address)).await
+    }
+
+    async fn withdraw_writer(&self, writer: WriterId) -> Result<()> {
+        self.queue.run(move |connection| claims::withdraw_writer(connection, writer)).await
+    }
+
+    async fn registered_writers(&self) -> Result<BTreeMap<WriterId, String>> {
+        self.queue.run(claims::registered_writers).await
     }
 
     async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {

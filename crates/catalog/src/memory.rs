@@ -6,7 +6,7 @@
 mod state;
 mod table;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +79,20 @@ impl Catalog for MemoryCatalog {
 
     async fn writer_at(&self, place: &str) -> Result<Option<WriterId>> {
         Ok(self.state.lock().places.get(place).copied())
+    }
+
+    async fn register_writer(&self, writer: WriterId, address: &str) -> Result<()> {
+        self.state.lock().addresses.insert(writer, address.to_owned());
+        Ok(())
+    }
+
+    async fn withdraw_writer(&self, writer: WriterId) -> Result<()> {
+        self.state.lock().addresses.remove(&writer);
+        Ok(())
+    }
+
+    async fn registered_writers(&self) -> Result<BTreeMap<WriterId, String>> {
+        Ok(self.state.lock().addresses.clone())
     }
 
     async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {

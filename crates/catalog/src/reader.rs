@@ -47,9 +47,9 @@ pub trait Reader: Send + Sync + fmt::Debug {
     /// The live table of that name.
     async fn table(&self, database: &DatabaseName, table: &TableName) -> Result<Option<Arc<TableDef>>>;
 
-    /// The table with all its live files, at a moment at which the writer's watermark was not below `floor`, if
-    /// there is such a moment.
-    async fn snapshot(&self, table: TableId, floor: Option<(WriterId, u64)>) -> Result<Arc<Snapshot>>;
+    /// The table with all its live files, at a moment at which no writer's watermark was below its floor among
+    /// `floors`, if there is such a moment.
+    async fn snapshot(&self, table: TableId, floors: &[(WriterId, u64)]) -> Result<Arc<Snapshot>>;
 
     /// Statistics of these files as they were committed; files without any are absent.
     async fn statistics(&self, table: TableId, files: &[FileId]) -> Result<HashMap<FileId, Arc<[u8]>>>;
@@ -76,7 +76,7 @@ impl Reader for DirectReader {
         self.0.table(database, table).await
     }
 
-    async fn snapshot(&self, table: TableId, _: Option<(WriterId, u64)>) -> Result<Arc<Snapshot>> {
+    async fn snapshot(&self, table: TableId, _: &[(WriterId, u64)]) -> Result<Arc<Snapshot>> {
         self.0.snapshot(table, TimeRange::ALL).await.map(Arc::new)
     }
 

@@ -6,7 +6,7 @@
 //! freed after it is dropped, and a name without a live table is no table. Nothing here holds a lock on the server,
 //! and nothing relies on a message arriving: a lost answer is asked for again under the same commit id.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,6 +198,25 @@ impl Catalog for RedisCatalog {
         command.arg(&self.0.registry.places).arg(place);
         let found: Option<String> = self.0.connection.run(&command).await?;
         found.map(|id| registry::writer_id(&id)).transpose()
+    }
+
+    async fn register_writer(&self, writer: WriterId, address: &str) -> Result<()> {
+        let mut command = redis::cmd("HSET");
+        command.arg(&self.0.registry.addresses).arg(writer.to_string()).arg(address);
+        self.0.connection.run::<u64>(&command).await.map(drop)
+    }
+
+    async fn withdraw_writer(&self, writer: WriterId) -> Result<()> {
+        let mut command = redis::cmd("HDEL");
+        command.arg(&self.0.registry.addresses).arg(writer.to_string());
+        self.0.connection.run::<u64>(&command).await.map(drop)
+    }
+
+    async fn registered_writers(&self) -> Result<BTreeMap<WriterId, String>> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(&self.0.registry.addresses);
+        let found: HashMap<String, String> = self.0.connection.run(&command).await?;
+        found.into_iter().map(|(id, address)| Ok((registry::writer_id(&id)?, address))).collect()
     }
 
     async fn adopt(&self, table: &TableDef) -> Result<Arc<TableDef>> {

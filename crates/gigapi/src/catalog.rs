@@ -1,4 +1,4 @@
-//! The verbs that look after the catalog by hand: `catalog verify` and `catalog rebuild`.
+//! The verbs that look after the catalog by hand: `catalog verify`, `catalog rebuild` and `catalog writers`.
 //!
 //! They open catalog and layers by the same settings as a server and may run beside servers: verifying changes
 //! nothing, and a rebuild makes every process wait until it is done.
@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use gigapi_catalog::Catalog;
+use gigapi_model::WriterId;
 use gigapi_recovery::{Severity, VerifyOptions, rebuild, verify};
 use gigapi_service::Components;
 use gigapi_service::process::SettingsArgs;
@@ -44,18 +45,48 @@ enum Verb {
         #[command(flatten)]
         settings: SettingsArgs,
     },
+    /// List the writers that may hold rows which are in no file, and where queriers reach them.
+    ///
+    /// A writer leaves the list when it stops and has flushed everything. One that was killed stays on it, because its
+    /// write-ahead log has rows; if that is lost, forget the writer, so that queries with consistency=tail go on.
+    Writers {
+        /// Take this writer, by its id, off the list: it will not come back
+        #[arg(long, value_name = "ID")]
+        forget: Option<WriterId>,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
 }
 
 pub(crate) async fn run(args: CatalogArgs) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Verify { checksums, settings } => verified(&settings, VerifyOptions { checksums }).await,
         Verb::Rebuild { settings, .. } => rebuilt(&settings).await,
+        Verb::Writers { forget, settings } => writers(&settings, forget).await,
     }
 }
 
 async fn opened(settings: &SettingsArgs) -> anyhow::Result<Components> {
     let loaded = settings.load(&[])?;
     Ok(Components::open_unclaimed(&loaded.settings).await?)
+}
+
+async fn writers(settings: &SettingsArgs, forget: Option<WriterId>) -> anyhow::Result<ExitCode> {
+    let components = opened(settings).await?;
+    let catalog: &dyn Catalog = components.catalog.as_ref();
+    let registered = catalog.registered_writers().await?;
+    let Some(forget) = forget else {
+        for (writer, address) in registered {
+            println!("{writer}  {address}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    if !registered.contains_key(&forget) {
+        bail!("no writer {forget} is registered; `gigapi catalog writers` lists those that are");
+    }
+    catalog.withdraw_writer(forget).await?;
+    println!("queries no longer ask writer {forget}; if it starts again, they do");
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn rebuilt(settings: &SettingsArgs) -> anyhow::Result<ExitCode> {

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use clap::Args;
 use gigapi_model::{Ids, SystemIds};
 use gigapi_service::Secret;
+use gigapi_service::settings::Consistency;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -82,6 +83,8 @@ pub(crate) struct Client {
     token: Option<Secret>,
     user: Option<Secret>,
     retries: u32,
+    /// Which rows queries see, if not what the server is set to.
+    consistency: Option<Consistency>,
     ids: Arc<dyn Ids>,
 }
 
@@ -122,6 +125,7 @@ impl Client {
             token: token.filter(|_| args.user.is_none()),
             user: args.user.clone(),
             retries: args.retries,
+            consistency: None,
             ids: Arc::new(SystemIds),
         })
     }

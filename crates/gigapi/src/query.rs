@@ -42,7 +42,7 @@ pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     }
     let client = match Client::for_queries(&args.connect) {
-        Ok(client) => client,
+        Ok(client) => client.seeing(args.consistency),
         Err(error) => {
             eprintln!("gigapi: {}", gigapi_service::process::told(error.as_ref()));
             return Ok(ExitCode::from(USAGE));

@@ -3,12 +3,11 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-use gigapi_model::{Column, FieldId, TableDef, TableId, TimeRange, WriterId};
-use gigapi_querier::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};
-use gigapi_rows::{Gather, GatherOptions, Part, table_schema};
-use gigapi_writer::{Buffer, ViewChunk};
+use async_trait::async_trait;
+use gigapi_model::{TableId, TimeRange, WriterId};
+use gigapi_querier::{Produce, RowsWanted, Unflushed, UnflushedPart, UnflushedView};
+use gigapi_rows::Part;
+use gigapi_writer::{Buffer, ViewChunk, unflushed_batch};
 
 /// A writer's buffer as a querier sees it.
 #[derive(Debug)]
@@ -34,40 +33,29 @@ impl UnflushedPart for Rows {
     }
 }
 
+#[async_trait]
 impl Unflushed for WriterRows {
-    fn view(&self, table: TableId) -> Option<UnflushedView> {
-        let view = self.buffer.view(table);
-        let part = |chunk: ViewChunk| Arc::new(Rows(chunk)) as Arc<dyn UnflushedPart>;
-        let parts = view.chunks.into_iter().map(part).collect();
-        Some(UnflushedView { writer: self.writer, floor: view.floor, parts })
+    fn writer(&self) -> WriterId {
+        self.writer
     }
 
-    fn batches(
-        &self,
-        parts: &[Arc<dyn UnflushedPart>],
-        table: &TableDef,
-        columns: &[FieldId],
-        range: TimeRange,
-    ) -> Result<Vec<RecordBatch>, UnflushedError> {
-        let mut rows: Vec<Arc<Part>> = Vec::new();
-        for part in parts {
-            let part = (part.as_ref() as &dyn Any).downcast_ref::<Rows>().ok_or("a part of another holder")?;
-            rows.extend(part.0.parts.iter().map(Arc::clone));
-        }
-        let wanted = columns
-            .iter()
-            .map(|id| table.column_by_id(*id).ok_or_else(|| format!("the table has no column of id {id}")))
-            .collect::<Result<Vec<&Column>, _>>()?;
-        let all = table_schema(table);
-        let fields = wanted
-            .iter()
-            .map(|column| all.field_with_name(column.name.as_str()).cloned())
-            .collect::<Result<Vec<_>, _>>()?;
-        let gathered = Gather::new(&rows, table, GatherOptions { range });
-        if gathered.rows() == 0 {
-            return Ok(Vec::new());
-        }
-        Ok(vec![gathered.sql_batch(&wanted, Arc::new(Schema::new(fields)))?])
+    async fn view(&self, table: TableId) -> gigapi_querier::Result<UnflushedView> {
+        let view = self.buffer.view(table);
+        let part = |chunk: ViewChunk| Arc::new(Rows(chunk)) as Arc<dyn UnflushedPart>;
+        Ok(UnflushedView { floor: view.floor, parts: view.chunks.into_iter().map(part).collect() })
+    }
+
+    /// The parts hold their rows, whatever the buffer does meanwhile.
+    async fn rows(&self, wanted: RowsWanted) -> gigapi_querier::Result<Produce> {
+        let RowsWanted { parts, table, columns, range, .. } = wanted;
+        Ok(Arc::new(move || {
+            let mut rows: Vec<Arc<Part>> = Vec::new();
+            for part in &parts {
+                let part = (part.as_ref() as &dyn Any).downcast_ref::<Rows>().ok_or("a part of another holder")?;
+                rows.extend(part.0.parts.iter().map(Arc::clone));
+            }
+            Ok(unflushed_batch(&rows, &table, &columns, range)?.into_iter().collect())
+        }))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use datafusion::common::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
-use gigapi_model::ErrorKind;
+use gigapi_model::{ErrorKind, WriterId};
 
 /// A query's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -118,6 +118,29 @@ pub enum Error {
         /// The object's path, for the log.
         path: String,
     },
+    /// A writer that may hold rows of the table does not answer.
+    #[error(
+        "writer {writer} at {address} cannot be asked for rows that are in no file yet: {reason}; retry, bring it back, or ask with consistency=tail_best_effort or committed; one that is gone for good is forgotten with `gigapi catalog writers --forget {writer}`"
+    )]
+    WriterAway {
+        /// The writer.
+        writer: WriterId,
+        /// Where it is registered.
+        address: String,
+        /// What it did instead.
+        reason: String,
+    },
+    /// A writer's rows went into files that the query's snapshot lacks; planning anew finds those.
+    #[error("rows were flushed while the query was planned; retry")]
+    Overtaken {
+        /// The writer.
+        writer: WriterId,
+    },
+    /// Only an older view of the tables is at hand, and unflushed rows do not fit it.
+    #[error(
+        "the catalog cannot be asked what is committed, so rows that are in no file yet cannot be added: retry, or ask with consistency=committed"
+    )]
+    NoTail,
     /// A store cannot be read.
     #[error("the data cannot be read at the moment; retry")]
     Unavailable {
@@ -160,6 +183,7 @@ impl Error {
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Vanished { .. } | Self::Outdated { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::WriterAway { .. } | Self::Overtaken { .. } | Self::NoTail => ErrorKind::Unavailable,
             Self::Catalog(error) => error.kind(),
             Self::Internal { .. } => ErrorKind::Internal,
         }

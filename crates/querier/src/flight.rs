@@ -49,7 +49,7 @@ use prepared::Prepared;
 use refusal::Refusal;
 use rows::Rows;
 
-use crate::{Error, Querier};
+use crate::{Error, Querier, QueryRequest};
 
 /// Where gRPC calls of Flight go.
 const PATH: &str = "/arrow.flight.protocol.FlightService/{method}";
@@ -92,7 +92,10 @@ impl Flight {
 
     async fn rows(&self, caller: &Caller, asked: Asked) -> refusal::Result<Rows> {
         let batch = match asked {
-            Asked::Statement(statement) => return Ok(Rows::of_answer(self.querier.query(statement.request).await?)),
+            Asked::Statement(statement) => {
+                let request = QueryRequest { consistency: caller.consistency()?, ..statement.request };
+                return Ok(Rows::of_answer(self.querier.query(request).await?));
+            }
             Asked::Catalogs => listing::catalogs()?,
             Asked::Schemas(command) => listing::schemas(&self.querier, caller, command).await?,
             Asked::Tables(command) => listing::tables(&self.querier, caller, command).await?,
@@ -156,6 +159,8 @@ fn encoded(schema: &SchemaRef) -> refusal::Result<Bytes> {
 
 /// How old the rows may be, if the catalog could not be asked what is current.
 const STALE_SECONDS: &str = "x-gigapi-stale-seconds";
+/// On answers without the unflushed rows of writers that could not be asked.
+const WRITERS_AWAY: &str = "x-gigapi-writers-away";
 
 type Sent<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -218,10 +223,13 @@ impl FlightService for Flight {
             self.rows(&caller, asked).await
         };
         let rows = rows.await.map_err(|refusal| refusal.status(&caller.id))?;
-        let stale = rows.stale;
+        let (stale, away) = (rows.stale, rows.away.join(", "));
         let mut response = Response::new(rows.messages(self.querier.runtime(), caller.id));
         if let Some(age) = stale {
             response.metadata_mut().insert(STALE_SECONDS, age.as_secs().into());
+        }
+        if let Some(away) = away.parse().ok().filter(|_| !away.is_empty()) {
+            response.metadata_mut().insert(WRITERS_AWAY, away);
         }
         Ok(response)
     }

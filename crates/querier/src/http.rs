@@ -17,6 +17,7 @@ use axum::response::Response;
 use axum::routing::get;
 use gigapi_model::ErrorKind;
 use gigapi_service::http::{RequestId, collect_body};
+use gigapi_service::settings::{Consistency, UnknownWord};
 use gigapi_service::{ApiError, Dialect};
 use http::header::CONTENT_TYPE;
 
@@ -165,6 +166,12 @@ impl Asked {
     fn sending(&self, format: Format) -> Result<body::Sending, ApiError> {
         let time_as_integer = self.time_as_integer()?;
         Ok(body::Sending { format, time_as_integer, compression: self.encoding, version: self.version })
+    }
+
+    /// Which rows are wanted, if the request says.
+    fn consistency(&self) -> Result<Option<Consistency>, ApiError> {
+        let wrong = |text: &str, wrong: UnknownWord| ApiError::invalid(format!("consistency={text} {wrong}"));
+        self.text("consistency").map(|text| text.parse().map_err(|unknown| wrong(text, unknown))).transpose()
     }
 
     /// Whether timestamps are wanted as integers.

@@ -28,7 +28,7 @@ pub use querier::{
 };
 pub use service::{alone, part, run};
 pub use settings::QueryOptions;
-pub use unflushed::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};
+pub use unflushed::{Produce, RowsWanted, Unflushed, UnflushedError, UnflushedPart, UnflushedView};
 
 #[cfg(test)]
 mod tests;

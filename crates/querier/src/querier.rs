@@ -13,6 +13,7 @@ use datafusion::common::ParamValues;
 use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Freshness, Reader};
 use gigapi_model::{Clock, DatabaseName, Ids};
+use gigapi_service::settings::Consistency;
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -40,7 +41,7 @@ use crate::metrics::QuerierMetrics;
 use crate::scan::StatisticsCache;
 use crate::session::Engine;
 use crate::settings::QueryOptions;
-use crate::unflushed::Unflushed;
+use crate::unflushed::{Away, Holders, Unflushed, Writers};
 use crate::{Error, Result};
 
 /// What a querier is made of.
@@ -51,6 +52,8 @@ pub struct QuerierComponents {
     pub store: Arc<dyn ObjectStore>,
     /// Rows that a writer in this process holds.
     pub unflushed: Option<Arc<dyn Unflushed>>,
+    /// The header that writers in other processes accept, if they ask for one.
+    pub authorization: Option<String>,
     /// Tells statements what `now()` is.
     pub clock: Arc<dyn Clock>,
     /// Names queries that their clients have not named.
@@ -91,6 +94,8 @@ pub struct QueryRequest {
     pub habits: Habits,
     /// Values of the statement's `$name` placeholders.
     pub parameters: Option<ParamValues>,
+    /// Which rows it sees; `None` is as the operator says.
+    pub consistency: Option<Consistency>,
 }
 
 /// Answers queries; clones share everything.
@@ -103,6 +108,7 @@ struct Shared {
     components: QuerierComponents,
     engine: Engine,
     statistics: Arc<StatisticsCache>,
+    writers: Writers,
     turns: Arc<Semaphore>,
     running: Arc<RunningQueries>,
     metrics: QuerierMetrics,
@@ -117,6 +123,21 @@ impl Shared {
     /// What one query reads of the catalog.
     fn reader(&self, freshness: Freshness) -> Arc<dyn Reader> {
         Arc::clone(&self.components.catalog).reader(freshness)
+    }
+
+    /// Who holds rows that the query wants to see and that are in no file, `away` left out.
+    ///
+    /// Called before anything of the catalog is read for the query: a writer that takes its first row later is none of
+    /// those whose rows were acknowledged before the query.
+    async fn holders(&self, consistency: Consistency, away: &Away) -> Result<Holders> {
+        let own = self.components.unflushed.iter();
+        let mut sources: Vec<Arc<dyn Unflushed>> = own.map(Arc::clone).collect();
+        if consistency != Consistency::Committed {
+            let mut registered = self.components.catalog.registered_writers().await?;
+            registered.retain(|writer, _| sources.iter().all(|own| own.writer() != *writer));
+            sources.extend(self.writers.at(&registered));
+        }
+        Ok(Holders::new(sources, consistency == Consistency::TailBestEffort, away.clone()))
     }
 }
 
@@ -142,7 +163,8 @@ impl Querier {
         let turns = Arc::new(Semaphore::new(components.options.concurrency_max.get()));
         let metrics = QuerierMetrics::register(registry);
         let (statistics, running) = (Arc::default(), Arc::default());
-        let shared = Shared { components, engine, statistics, turns, running, metrics };
+        let writers = Writers::new(components.authorization.as_deref())?;
+        let shared = Shared { components, engine, statistics, writers, turns, running, metrics };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -80,6 +80,7 @@ pub fn part(
         clock: Arc::clone(&components.clock),
         ids: Arc::clone(&components.ids),
         unflushed,
+        authorization: gigapi_service::auth::own_header(&settings.auth),
         options: QueryOptions::new(&settings.query, Some(spill.path().to_owned())),
         runtime: handle,
     };

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gigapi_service::settings::Consistency;
+
 /// Limits of queries. All are per process unless they say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryOptions {
@@ -29,6 +31,8 @@ pub struct QueryOptions {
     pub rows_max: Option<u64>,
     /// How old a view of a table may be; zero sees every commit that was acknowledged before the query.
     pub snapshot_age_max: Duration,
+    /// Which rows a query sees that does not say.
+    pub consistency: Consistency,
     /// Bytes of one statement's text.
     pub sql_bytes_max: usize,
 }
@@ -51,6 +55,7 @@ impl Default for QueryOptions {
             queue_wait: Duration::from_secs(5),
             rows_max: None,
             snapshot_age_max: Duration::ZERO,
+            consistency: Consistency::Committed,
             sql_bytes_max: MIB,
         }
     }
@@ -73,6 +78,7 @@ impl QueryOptions {
             timeout: settings.timeout,
             concurrency_max: settings.concurrency_max.and_then(NonZeroUsize::new).unwrap_or(default.concurrency_max),
             snapshot_age_max: settings.snapshot_age_max,
+            consistency: settings.consistency,
             sql_bytes_max: settings.sql_bytes_max,
             ..default
         }

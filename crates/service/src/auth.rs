@@ -159,6 +159,19 @@ fn query_credentials(query: &str) -> Option<(String, String)> {
     password.map(|password| (user.unwrap_or_default(), password))
 }
 
+/// The header with which processes of one installation, whose credentials are the same, call each other; none if
+/// everybody may.
+pub fn own_header(settings: &AuthSettings) -> Option<String> {
+    let user = || settings.user.as_ref().map(|user| basic_header(user.name.expose(), user.password.expose()));
+    let is_plain = |token: &str| token.trim() == token && token.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let token = |token: &str| match is_plain(token) {
+        true => format!("Bearer {token}"),
+        // What a header may not hold travels as a password.
+        false => basic_header("", token),
+    };
+    settings.token.as_ref().map(|secret| token(secret.expose())).or_else(user)
+}
+
 /// The header that carries `name` and `password`, for clients of ours.
 pub fn basic_header(name: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))

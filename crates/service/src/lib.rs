@@ -20,6 +20,7 @@ pub mod settings;
 pub mod shutdown;
 mod storage_metrics;
 pub mod telemetry;
+pub mod unflushed;
 
 pub use api_error::{ApiError, Dialect, LINES_MAX, RefusedLine};
 pub use auth::Authenticator;

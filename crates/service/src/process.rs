@@ -74,6 +74,11 @@ impl Host {
             return Ok(None);
         }
         let listeners = listeners(&settings).await?;
+        let mut settings = settings;
+        if let Some((first, _)) = listeners.first() {
+            // Where the system chose it, the port is what it chose from here on.
+            settings.http.port = first.local_addr()?.port();
+        }
         Ok(Some(Self { settings, listeners, shutdown: shutdown.clone() }))
     }
 }

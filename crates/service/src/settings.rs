@@ -19,7 +19,7 @@ mod values;
 
 pub use error::{SettingsError, WrongSetting};
 pub use gigapi_storage::{CacheSettings, LayerSettings};
-pub use kinds::{DefaultKey, Durability, LogFormat, Mode, UnknownWord};
+pub use kinds::{Consistency, DefaultKey, Durability, LogFormat, Mode, UnknownWord};
 pub use show::{Effective, EffectiveSettings, markdown_table};
 pub use source::{ConfigFile, Origin, Sources};
 pub use table::{Absent, Descriptor, LAYER_PARTS, SETTINGS, Shown};

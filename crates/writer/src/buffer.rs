@@ -5,17 +5,21 @@
 //! readable until the commit's watermark covers it: a query that takes its rows here first and its
 //! snapshot second sees each row once. One lock guards it all; under it, only pointers move.
 
+mod view;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gigapi_model::{IdempotencyRecord, Invariant, TableId, TimeRange, check_invariant};
+use gigapi_model::{IdempotencyRecord, Invariant, TableId, check_invariant};
 use gigapi_rows::Part;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::idempotency::{Keys, Stored};
 use crate::wal::{Applied, Apply, Interval};
+
+pub use view::{View, ViewChunk};
 
 /// A chunk that reaches this many bytes is followed by a new one: about 1.2 million rows of ten integers.
 /// A flush works on one chunk, so this bounds its memory.
@@ -51,36 +55,6 @@ impl Frozen {
     pub(crate) fn interval(&self) -> Interval {
         Interval { table: self.table, lo: self.lo, hi: self.hi }
     }
-}
-
-/// Rows of one table as a query gets them; never split between two flushes.
-#[derive(Debug, Clone)]
-pub struct ViewChunk {
-    /// First sequence that may be inside.
-    pub lo: u64,
-    /// Last sequence inside.
-    pub hi: u64,
-    /// The rows, in order of arrival.
-    pub parts: Vec<Arc<Part>>,
-}
-
-impl ViewChunk {
-    /// From the earliest to the latest row.
-    pub fn range(&self) -> TimeRange {
-        let ranges = self.parts.iter().map(|part| part.range());
-        ranges
-            .reduce(|a, b| TimeRange::new(a.min.min(b.min), a.max.max(b.max)))
-            .unwrap_or(TimeRange::new(gigapi_model::Timestamp::MAX, gigapi_model::Timestamp::MIN))
-    }
-}
-
-/// Everything of one table that is not committed, at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct View {
-    /// Every sequence up to here is in committed files.
-    pub floor: u64,
-    /// What is above, by ascending sequence.
-    pub chunks: Vec<ViewChunk>,
 }
 
 #[derive(Debug)]
@@ -296,26 +270,6 @@ impl Buffer {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.rows.fetch_sub(rows as u64, Ordering::Relaxed);
         self.changed.send_modify(|count| *count += 1);
-    }
-
-    /// What a query adds to its snapshot.
-    pub fn view(&self, table: TableId) -> View {
-        let state = self.lock();
-        let floor = state.watermarks.get(&table).copied().unwrap_or(0);
-        let Some(table) = state.tables.get(&table) else { return View { floor, chunks: Vec::new() } };
-        let mut chunks = Vec::new();
-        let mut lo = floor + 1;
-        let parts = |entries: &[Entry]| entries.iter().map(|entry| Arc::clone(&entry.part)).collect();
-        if let Some(frozen) = &table.frozen {
-            chunks.push(ViewChunk { lo: frozen.lo, hi: frozen.hi, parts: parts(&frozen.entries) });
-            lo = frozen.hi + 1;
-        }
-        for chunk in &table.chunks {
-            let hi = chunk.entries.last().map_or(lo, |entry| entry.sequence);
-            chunks.push(ViewChunk { lo, hi, parts: parts(&chunk.entries) });
-            lo = hi + 1;
-        }
-        View { floor, chunks }
     }
 
     /// Waits until the rows of `sequence` in these tables are in committed files.

@@ -60,6 +60,8 @@ pub struct WriterOptions {
     /// The place's name where several writers share the catalog: by it, a log that is gone is told from a new
     /// writer. None where there is one writer.
     pub place: Option<String>,
+    /// Where processes that share the catalog reach this one.
+    pub address: String,
     /// The writer's settings.
     pub settings: WriterSettings,
     /// Limits on what clients send.
@@ -186,7 +188,7 @@ impl Writer {
             metrics: metrics.clone(),
             readiness: components.readiness.clone(),
             writer: folder.writer(),
-            session: Session { catalog_epoch: epoch, writer_epoch: session.epoch, place: options.place.clone() },
+            session: standing(epoch, &session, &options),
             keys: Arc::clone(&keys),
             flush_now: Arc::clone(&flush_now),
             fenced,
@@ -244,14 +246,15 @@ impl Writer {
             flush_now: Arc::clone(&ingest.flush_now),
             databases_max: ingest.options.limits.databases_max,
         };
-        crate::http::routes(Arc::clone(ingest), self.metrics.clone(), Arc::new(admin))
+        let for_queriers = crate::flight::routes(self.id, self.buffer());
+        crate::http::routes(Arc::clone(ingest), self.metrics.clone(), Arc::new(admin)).merge(for_queriers)
     }
 
     /// Flushes until the shutdown reaches its flush phase, then drains the buffer and closes the log. Ends
     /// early, with an error, when another process took the log over.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), OpenError> {
         let participant = shutdown.join(Phase::Flush, "writer: flush");
-        let Self { ingest, metrics, layers, flusher, publisher, interval, mut fenced, _folder, _damaged, .. } = self;
+        let Self { id, ingest, metrics, layers, flusher, publisher, interval, mut fenced, _folder, _damaged } = self;
         let stopped = {
             let shutdown = shutdown.clone();
             async move { shutdown.reached(Phase::Flush).await }
@@ -264,16 +267,19 @@ impl Writer {
         let flushing: JoinHandle<bool> = tokio::spawn(flusher.run(interval, stopped));
         let outcome = tokio::select! {
             flushed = flushing => match flushed {
-                Ok(true) => Ok(()),
-                Ok(false) => {
-                    tracing::warn!("not all rows are committed; the write-ahead log keeps them for the next start");
-                    Ok(())
-                }
+                Ok(all) => Ok(all),
                 Err(panic) => Err(OpenError::Start(format!("flushing ended by a panic: {panic}"))),
             },
             // A flusher that ended drops its sender, which is no fence.
             Ok(_) = fenced.wait_for(|fenced| *fenced) => Err(OpenError::Fenced(_folder.path().to_owned())),
         };
+        match &outcome {
+            Ok(true) => withdraw(ingest.tables.catalog().as_ref(), id).await,
+            Ok(false) => {
+                tracing::warn!("not all rows are committed; the write-ahead log keeps them for the next start");
+            }
+            Err(_) => {}
+        }
         publishing.abort();
         gauges.abort();
         let log = ingest.log.clone();
@@ -281,7 +287,7 @@ impl Writer {
             tracing::error!("closing the write-ahead log ended by a panic");
         }
         drop(participant);
-        outcome
+        outcome.map(drop)
     }
 }
 
@@ -291,6 +297,12 @@ async fn refuse_overtaken(catalog: &dyn Catalog, layers: &Layers, epoch: u64) ->
     catalog.overtaken(taken).await?;
     let reason = format!("a rebuild has taken epoch {taken}");
     Err(OpenError::Catalog(gigapi_catalog::Error::Recovering { reason }))
+}
+
+/// What the flusher commits as.
+fn standing(catalog_epoch: u64, session: &WriterSession, options: &WriterOptions) -> Session {
+    let (place, address) = (options.place.clone(), options.address.clone());
+    Session { catalog_epoch, writer_epoch: session.epoch, place, address }
 }
 
 fn ingest_options(options: &WriterOptions) -> IngestOptions {
@@ -316,13 +328,17 @@ async fn open_session(
     // Asked before the session is opened: should a rebuild come in between, the first flush finds a later epoch and
     // opens the session anew.
     let epoch = catalog.epochs().await?.epoch;
-    if folder.is_fresh() && !options.settings.accept_wal_loss {
+    let mut lost: Vec<WriterId> = Vec::new();
+    if folder.is_fresh() {
         // One that is known by this very identity was opened by a process that died right afterwards.
         let known = match &options.place {
             None => catalog.writers().await?,
             Some(place) => catalog.writer_at(place).await?.into_iter().collect(),
         };
-        if !known.is_empty() && !known.contains(&folder.writer()) {
+        if !known.contains(&folder.writer()) {
+            lost.extend(known);
+        }
+        if !lost.is_empty() && !options.settings.accept_wal_loss {
             return Err(OpenError::WalLost(options.wal.clone()));
         }
     }
@@ -330,9 +346,22 @@ async fn open_session(
     if let Some(place) = &options.place {
         catalog.place_writer(folder.writer(), place).await?;
     }
+    // Before the first request is taken: rows that nobody can ask for are not acknowledged.
+    catalog.register_writer(folder.writer(), &options.address).await?;
+    for lost in lost {
+        catalog.withdraw_writer(lost).await?;
+    }
     folder.registered()?;
     refuse_overtaken(catalog, layers, epoch).await?;
     Ok((epoch, session))
+}
+
+/// Nothing is left that a query could miss. A catalog that cannot be told goes on counting on this writer, and queries
+/// that want its rows fail until it is up again.
+async fn withdraw(catalog: &dyn Catalog, writer: WriterId) {
+    if let Err(error) = catalog.withdraw_writer(writer).await {
+        tracing::warn!(%error, "the catalog could not be told that this writer has no rows left");
+    }
 }
 
 /// Gauges that follow what others count.

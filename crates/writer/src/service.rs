@@ -1,13 +1,14 @@
 //! The writer as a service: what it needs of the catalog before it starts, what it keeps in store for the day the
 //! catalog is lost, and its place in a process.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gigapi_model::{ErrorKind, WriterId};
 use gigapi_recovery::{Checkpointer, Guardian, Policy};
 use gigapi_service::process::{self, BoxError, Host, Part};
-use gigapi_service::settings::Settings;
+use gigapi_service::settings::{HttpSettings, Settings};
 use gigapi_service::{CatalogStatus, Components, Phase, Shutdown};
 use gigapi_storage::OWN_FOLDER;
 
@@ -89,7 +90,8 @@ async fn open(settings: &Settings, components: &Components) -> Result<Writer, Op
     };
     let wal = settings.root.join(OWN_FOLDER).join("wal");
     gigapi_service::make_folder(&wal, "GIGAPI_ROOT").map_err(|error| OpenError::Start(error.to_string()))?;
-    let options = WriterOptions { wal, place, settings: settings.writer.clone(), limits: settings.limits };
+    let address = own_address(&settings.http, settings.writer.address.as_deref())?;
+    let options = WriterOptions { wal, place, address, settings: settings.writer.clone(), limits: settings.limits };
     let components = WriterComponents {
         catalog: Arc::clone(&components.catalog),
         layers: Arc::clone(&components.layers),
@@ -99,6 +101,18 @@ async fn open(settings: &Settings, components: &Components) -> Result<Writer, Op
         readiness: components.readiness.clone(),
     };
     Writer::open(components, options).await
+}
+
+/// Where others reach the port, as far as this process can tell.
+fn own_address(http: &HttpSettings, given: Option<&str>) -> Result<String, OpenError> {
+    let port = http.port;
+    let host = given.unwrap_or(&http.host);
+    match host.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => Ok(format!("{}:{port}", host_name()?)),
+        Ok(ip) => Ok(SocketAddr::new(ip, port).to_string()),
+        Err(_) if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => Ok(host.to_owned()),
+        Err(_) => Ok(format!("{host}:{port}")),
+    }
 }
 
 /// The name of the pod or machine.
@@ -122,3 +136,6 @@ fn keep_checkpoints(components: &Components, shutdown: &Shutdown) {
         drop(participant);
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,9 @@ pub(crate) struct World {
     pub(crate) accepts_loss: bool,
 }
 
+/// Where nobody listens.
+const ADDRESS: &str = "writer:1";
+
 impl World {
     pub(crate) fn new() -> Self {
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
@@ -64,6 +67,7 @@ impl World {
         let mut options = WriterOptions {
             wal: self.folder.path().join("wal"),
             place: self.place.clone(),
+            address: ADDRESS.to_owned(),
             settings: settings.writer,
             limits: settings.limits,
         };

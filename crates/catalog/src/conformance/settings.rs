@@ -29,7 +29,7 @@ pub(super) async fn what_is_set_is_seen_by_everybody_under_a_new_version(rig: &R
     let file = rig.flush(&writer, table.id, 1, rig.file(0, 1)).await;
     // Whoever held the table before sees the change, by whichever way they look.
     let reader = || catalog.clone().reader(Freshness { age_max: Duration::ZERO });
-    assert_eq!(reader().snapshot(table.id, None).await.unwrap().table, table);
+    assert_eq!(reader().snapshot(table.id, &[]).await.unwrap().table, table);
     let before = catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
     let change = TableSettings { ttl: Edit::Set(DAY), ..set("merge.level2.bytes_max", "1GiB") };
     let changed = catalog.configure(table.id, &change).await.unwrap();
@@ -39,7 +39,7 @@ pub(super) async fn what_is_set_is_seen_by_everybody_under_a_new_version(rig: &R
     let after = catalog.snapshot(table.id, TimeRange::ALL).await.unwrap();
     assert_eq!((after.version, &after.table, after.files.len()), (before.version + 1, &changed, 1));
     assert_eq!(after.watermarks, before.watermarks);
-    assert_eq!(reader().snapshot(table.id, None).await.unwrap().table, changed);
+    assert_eq!(reader().snapshot(table.id, &[]).await.unwrap().table, changed);
     assert_eq!(catalog.table(&changed.database, &changed.name).await.unwrap(), Some(changed.clone()));
     assert_eq!(catalog.tables(&changed.database).await.unwrap(), std::slice::from_ref(&changed));
     assert_eq!(catalog.table_state(table.id).await.unwrap(), TableState::Live(changed));

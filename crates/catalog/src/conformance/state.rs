@@ -162,19 +162,19 @@ pub(super) async fn a_query_reads_through_a_reader(rig: &Rig) {
     assert_eq!(one.table(&table.database, &table.name).await.unwrap(), Some(table.clone()));
     let missing = gigapi_model::TableName::new("missing").unwrap();
     assert_eq!(one.table(&table.database, &missing).await.unwrap(), None);
-    let snapshot = one.snapshot(table.id, None).await.unwrap();
+    let snapshot = one.snapshot(table.id, &[]).await.unwrap();
     assert_eq!(snapshot.files.iter().map(|file| file.id).collect::<Vec<_>>(), [file.id]);
     assert_eq!(one.statistics(table.id, &[file.id]).await.unwrap()[&file.id].as_ref(), file.id.uuid().as_bytes());
     // The next query sees what was committed before it began; one under way reaches the floor that it names.
     rig.flush(&writer, table.id, 2, rig.file(2, 3)).await;
-    assert_eq!(reader().snapshot(table.id, None).await.unwrap().files.len(), 2);
-    assert_eq!(one.snapshot(table.id, Some((writer.id, 2))).await.unwrap().files.len(), 2);
+    assert_eq!(reader().snapshot(table.id, &[]).await.unwrap().files.len(), 2);
+    assert_eq!(one.snapshot(table.id, &[(writer.id, 2)]).await.unwrap().files.len(), 2);
     rig.catalog.define(definition("db", "cpu", &[HOST])).await.unwrap();
     assert_eq!(reader().table(&table.database, &table.name).await.unwrap().unwrap().columns.len(), 2);
-    assert_eq!(reader().snapshot(table.id, None).await.unwrap().table.columns.len(), 2);
+    assert_eq!(reader().snapshot(table.id, &[]).await.unwrap().table.columns.len(), 2);
     rig.catalog.drop_table(table.id).await.unwrap();
     assert_eq!(reader().table(&table.database, &table.name).await.unwrap(), None);
-    assert!(matches!(reader().snapshot(table.id, None).await, Err(Error::Dropped { .. })));
+    assert!(matches!(reader().snapshot(table.id, &[]).await, Err(Error::Dropped { .. })));
     let again = rig.table("cpu").await;
     assert_eq!(reader().table(&table.database, &table.name).await.unwrap().unwrap().id, again.id);
     assert_eq!(reader().stale(), None);

@@ -135,3 +135,18 @@ pub(super) async fn writers_are_remembered(rig: &Rig) {
     }
     assert_eq!(rig.catalog.writer_at("pod-1").await.unwrap(), None);
 }
+
+pub(super) async fn writers_are_registered_until_they_are_withdrawn(rig: &Rig) {
+    let id = |number| gigapi_model::WriterId::from_uuid(Uuid::from_u128(number));
+    let (one, other) = (id(5), id(6));
+    let registered = async || rig.catalog.registered_writers().await.unwrap().into_iter().collect::<Vec<_>>();
+    assert!(registered().await.is_empty());
+    rig.catalog.open_writer(one).await.unwrap();
+    rig.catalog.register_writer(one, "one:1").await.unwrap();
+    rig.catalog.register_writer(other, "other:1").await.unwrap();
+    rig.catalog.register_writer(one, "one:2").await.unwrap();
+    assert_eq!(registered().await, [(one, "one:2".to_owned()), (other, "other:1".to_owned())]);
+    rig.catalog.withdraw_writer(other).await.unwrap();
+    rig.catalog.withdraw_writer(other).await.unwrap();
+    assert_eq!(registered().await, [(one, "one:2".to_owned())]);
+}

@@ -1,6 +1,6 @@
 //! Claims in the file, and the writers' epochs: everything that fences.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use gigapi_model::{ClaimId, FileId, TableId, Timestamp, WriterId};
@@ -42,6 +42,21 @@ pub(super) fn writer_at(connection: &Connection, place: &str) -> Result<Option<W
     let mut statement = connection.prepare_cached("SELECT writer FROM places WHERE place = ?1")?;
     let mut rows = statement.query([place])?;
     rows.next()?.map(|row| Ok(WriterId::from_uuid(uuid(row, 0)?))).transpose()
+}
+
+pub(super) fn register_writer(connection: &Connection, writer: WriterId, address: &str) -> Result<()> {
+    let sql = "INSERT INTO addresses(writer, address) VALUES (?1, ?2) ON CONFLICT (writer) DO UPDATE SET address = ?2";
+    run(connection, sql, params![writer.uuid().as_bytes(), address]).map(drop)
+}
+
+pub(super) fn withdraw_writer(connection: &Connection, writer: WriterId) -> Result<()> {
+    run(connection, "DELETE FROM addresses WHERE writer = ?1", [writer.uuid().as_bytes()]).map(drop)
+}
+
+pub(super) fn registered_writers(connection: &Connection) -> Result<BTreeMap<WriterId, String>> {
+    let mut statement = connection.prepare_cached("SELECT writer, address FROM addresses")?;
+    let writers = statement.query_map([], |row| Ok((WriterId::from_uuid(uuid(row, 0)?), row.get(1)?)))?;
+    Ok(writers.collect::<rusqlite::Result<BTreeMap<_, _>>>()?)
 }
 
 /// Claims live files that no current claim names.

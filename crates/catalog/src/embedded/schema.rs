@@ -15,8 +15,8 @@ use crate::{Error, Result};
 
 /// `GIGA`, so that tools can tell the file from other SQLite files.
 const APPLICATION_ID: i32 = 0x4749_4741;
-/// Format 1 had no places of writers, format 2 no rebuilds in a catalog that is not empty.
-const FORMAT: i32 = 3;
+/// Format 1 had no places of writers, format 2 no rebuilds in a catalog that is not empty, format 3 no addresses of writers.
+const FORMAT: i32 = 4;
 const FILE_NAME: &str = "catalog.sqlite";
 /// Another process on this host holds the lock for one transaction at a time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +31,7 @@ CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), catalog BLOB NOT NULL
     since INTEGER NOT NULL, rebuilding INTEGER, heard INTEGER);
 CREATE TABLE writers(id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE addresses(writer BLOB PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE databases(name TEXT PRIMARY KEY, tables INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE tables(key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, dropped INTEGER NOT NULL, db TEXT NOT NULL,
     name TEXT NOT NULL, def TEXT NOT NULL);
@@ -66,9 +67,10 @@ CREATE TABLE log(seq INTEGER PRIMARY KEY, table_key INTEGER NOT NULL, kind INTEG
 ";
 
 /// What each format lacks of the next one.
-const UPGRADES: [(i32, &str); 2] = [
+const UPGRADES: [(i32, &str); 3] = [
     (1, "CREATE TABLE places(place TEXT PRIMARY KEY, writer BLOB NOT NULL) WITHOUT ROWID"),
     (2, "ALTER TABLE meta ADD COLUMN rebuilding INTEGER; ALTER TABLE meta ADD COLUMN heard INTEGER"),
+    (3, "CREATE TABLE addresses(writer BLOB PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID"),
 ];
 
 /// Opens the catalog's file in `folder`, which is made if need be, and makes its tables if it is new.

@@ -157,15 +157,17 @@ fn a_newer_format_is_refused() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
     drop(open(folder.path(), &clock));
     let direct = rusqlite::Connection::open(folder.path().join("catalog.sqlite")).unwrap();
-    direct.pragma_update(None, "user_version", 4).unwrap();
+    direct.pragma_update(None, "user_version", 5).unwrap();
     let error = refused(folder.path());
-    assert!(matches!(&error, Error::Corrupt { reason } if reason.contains("format 4")), "{error}");
+    assert!(matches!(&error, Error::Corrupt { reason } if reason.contains("format 5")), "{error}");
 }
 
 #[tokio::test]
 async fn files_of_earlier_formats_are_brought_up_to_this_one() {
-    let without_rebuilds = "ALTER TABLE meta DROP COLUMN rebuilding; ALTER TABLE meta DROP COLUMN heard";
-    for (format, lacks) in [(1, format!("DROP TABLE places; {without_rebuilds}")), (2, without_rebuilds.to_owned())] {
+    let of_third = "DROP TABLE addresses";
+    let of_second = format!("{of_third}; ALTER TABLE meta DROP COLUMN rebuilding; ALTER TABLE meta DROP COLUMN heard");
+    let of_first = format!("{of_second}; DROP TABLE places");
+    for (format, lacks) in [(1, of_first.as_str()), (2, of_second.as_str()), (3, of_third)] {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(START)));
         let rig = open(folder.path(), &clock);
         let epochs = rig.catalog.epochs().await.unwrap();
@@ -176,6 +178,7 @@ async fn files_of_earlier_formats_are_brought_up_to_this_one() {
         let rig = open(folder.path(), &clock);
         assert_eq!(rig.catalog.epochs().await.unwrap(), epochs);
         assert_eq!(rig.catalog.writer_at("pod-0").await.unwrap(), None);
+        assert!(rig.catalog.registered_writers().await.unwrap().is_empty());
         rig.catalog.begin_restore(2).await.unwrap();
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct RegistryKeys {
     pub(super) dropped: String,
     /// Hash: place → writer.
     pub(super) places: String,
+    /// Hash: writer → address. No script touches it.
+    pub(super) addresses: String,
 }
 
 impl RegistryKeys {
@@ -72,6 +74,7 @@ impl RegistryKeys {
             writers: key("writers"),
             dropped: key("dropped"),
             places: key("places"),
+            addresses: key("addresses"),
         }
     }
 

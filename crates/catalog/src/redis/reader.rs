@@ -90,13 +90,14 @@ impl RedisReader {
     async fn with_replica<T>(
         &self,
         table: TableId,
-        floor: Option<(WriterId, u64)>,
+        floors: &[(WriterId, u64)],
         uses: impl FnOnce(&mut Replica) -> Result<T>,
     ) -> Result<T> {
         let replica = self.catalog.replica(table);
         let mut replica = replica.lock().await;
         let reached = |replica: &Replica| {
-            floor.is_none_or(|(writer, floor)| replica.watermarks.get(&writer).is_some_and(|seen| *seen >= floor))
+            let seen = |writer: &WriterId| replica.watermarks.get(writer).copied().unwrap_or(0);
+            floors.iter().all(|(writer, floor)| seen(writer) >= *floor)
         };
         if replica.is_since(self.since) && reached(&replica) {
             return uses(&mut replica);
@@ -139,7 +140,7 @@ impl RedisReader {
 
     /// The table's definition; none if it was dropped or never made.
     async fn definition(&self, table: TableId) -> Result<Option<Arc<TableDef>>> {
-        match self.with_replica(table, None, |replica| Ok(replica.def.clone())).await {
+        match self.with_replica(table, &[], |replica| Ok(replica.def.clone())).await {
             Err(Error::Dropped { .. } | Error::UnknownTable { .. }) => Ok(None),
             other => other,
         }
@@ -209,8 +210,8 @@ impl Reader for RedisReader {
         }
     }
 
-    async fn snapshot(&self, table: TableId, floor: Option<(WriterId, u64)>) -> Result<Arc<Snapshot>> {
-        self.with_replica(table, floor, |replica| replica.snapshot(table)).await
+    async fn snapshot(&self, table: TableId, floors: &[(WriterId, u64)]) -> Result<Arc<Snapshot>> {
+        self.with_replica(table, floors, |replica| replica.snapshot(table)).await
     }
 
     async fn statistics(&self, table: TableId, files: &[FileId]) -> Result<HashMap<FileId, Arc<[u8]>>> {

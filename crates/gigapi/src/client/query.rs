@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use gigapi_service::settings::Consistency;
 use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 
@@ -42,6 +43,12 @@ impl Client {
         Self { database: database.to_owned(), ..self.clone() }
     }
 
+    /// The same server, for queries that see these rows.
+    #[must_use]
+    pub(crate) fn seeing(self, consistency: Option<Consistency>) -> Self {
+        Self { consistency, ..self }
+    }
+
     /// The same server, each request sent once.
     #[must_use]
     pub(crate) fn without_retries(&self) -> Self {
@@ -50,7 +57,10 @@ impl Client {
 
     /// Asks in SQL; the answer is streamed in `format`. What took too long once is not asked again.
     pub(crate) async fn query(&self, sql: &str, format: &str, id: &str) -> Result<Response> {
-        let asked = serde_json::json!({ "db": self.database, "q": sql, "format": format });
+        let mut asked = serde_json::json!({ "db": self.database, "q": sql, "format": format });
+        if let Some(consistency) = self.consistency {
+            asked["consistency"] = consistency.as_str().into();
+        }
         let build = || self.request(Method::POST, "/api/v3/query_sql").header(QUERY_ID, id).json(&asked);
         let timed_out = |error: &reqwest::Error| error.is_timeout() && !error.is_connect();
         success(self.send_while(|error| !timed_out(error), build).await?).await

@@ -25,7 +25,7 @@ use super::table::{Drawer, Lines, Paint};
 use crate::client::Client;
 pub(super) use batches::Batches;
 use batches::{pieces, unreadable};
-use foot::Foot;
+use foot::{Foot, Lacks};
 
 /// How answers are shown.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ async fn written(
 ) -> Result<Vec<String>, Failure> {
     let started = Instant::now();
     let response = client.query(sql, view.format.parameter(), id).await?;
-    let stale = stale_seconds(&response);
+    let lacks = Lacks { stale: stale_seconds(&response), away: writers_away(&response) };
     let foot = match view.format {
         Format::Table | Format::Line => drawn(response, view, output, progress).await?,
         _ => {
@@ -89,12 +89,17 @@ async fn written(
     };
     progress.end();
     output.flush()?;
-    Ok(foot.lines(view.timer.then(|| started.elapsed()), stale, view.in_shell))
+    Ok(foot.lines(view.timer.then(|| started.elapsed()), &lacks, view.in_shell))
 }
 
 /// How old an answer is that could not be brought up to date.
 fn stale_seconds(response: &Response) -> Option<u64> {
     response.headers().get("x-gigapi-stale-seconds")?.to_str().ok()?.parse().ok()
+}
+
+/// The writers whose rows an answer lacks because they could not be asked.
+fn writers_away(response: &Response) -> Option<String> {
+    Some(response.headers().get("x-gigapi-writers-away")?.to_str().ok()?.to_owned())
 }
 
 /// Copies an answer.

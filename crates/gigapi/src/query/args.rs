@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use gigapi_service::settings::Consistency;
 
 use super::split::split;
 use crate::client::ConnectArgs;
@@ -76,6 +77,10 @@ pub(crate) struct QueryArgs {
     /// Write the answers to this file; it appears under its name once they are complete
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Which rows are seen: committed, or with tail also those that writers in other processes still hold, or with
+    /// tail_best_effort those of the writers that answer [default: as the server is set]
+    #[arg(long, value_name = "WHICH")]
+    pub(super) consistency: Option<Consistency>,
     /// Rows of a table that a terminal shows; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(super) rows: usize,

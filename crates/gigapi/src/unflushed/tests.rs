@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 
 use model::{FIELDS, Fields, Flush, Key, Model, TAGS, Value, Write};
 use questions::{Filter, lines, totals};
-use world::{World, lines_of, table_lines};
+use world::{Asked, World, lines_of, table_lines};
 
 /// 2025-04-10T07:00:00Z.
 const START: Timestamp = Timestamp::from_millis(1_744_268_400_000);
@@ -50,7 +50,7 @@ enum Step {
     Restart(usize),
     /// So much time passes, then what is due is merged.
     Compact(Duration),
-    Check(Option<usize>, Filter),
+    Check(Asked, Filter),
 }
 
 fn field() -> impl Strategy<Value = Fields> {
@@ -104,7 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
     let writer = || 0_usize..2;
     let flush = prop_oneof![6 => Just(Flush::Committed), 1 => Just(Flush::NotUploaded), 1 => Just(Flush::Unanswered)];
     let seconds = prop::sample::select(vec![1_u64, 11, 101, 1_001, 2 * 3_600, 2 * 86_400, 13 * 86_400]);
-    let asked = prop_oneof![Just(Some(0)), Just(Some(1)), Just(None)];
+    let asked = prop::sample::select(Asked::ALL.to_vec());
     prop_oneof![
         30 => (writer(), prop::collection::vec(line(), 1..7)).prop_map(|(writer, lines)| Step::Write(writer, lines)),
         2 => (writer(), 18_i64..24).prop_map(|(writer, hours)| Step::Backfill(writer, hours)),
@@ -163,12 +163,16 @@ fn backfill(hours: i64) -> Vec<Line> {
     (0..hours).map(line).collect()
 }
 
-/// Compares everything that the process of that writer, or the querier without one, answers.
-async fn check(world: &World, model: &Model, asked: Option<usize>, filter: &Filter) -> Result<(), TestCaseError> {
+/// Compares everything that whoever is asked answers.
+async fn check(world: &World, model: &Model, asked: Asked, filter: &Filter) -> Result<(), TestCaseError> {
     if !model.has_table() {
         return Ok(());
     }
-    let rows = model.rows(asked);
+    let rows = match asked {
+        Asked::Beside(writer) => model.rows(&[writer]),
+        Asked::Bystander => model.rows(&[]),
+        Asked::Tail | Asked::TailBeside(_) => model.rows(&world.order()),
+    };
     let mut found = table_lines(&world.ask(asked, "SELECT * FROM cpu").await);
     found.sort();
     prop_assert_eq!(&found, &lines(&rows), "all rows, asked {:?}", asked);
@@ -216,7 +220,7 @@ async fn run(ttl: Option<Duration>, steps: Vec<Step>, last: Filter) -> Result<()
             Step::Check(asked, filter) => check(&world, &model, asked, &filter).await?,
         }
     }
-    for asked in [Some(0), Some(1), None] {
+    for asked in Asked::ALL {
         check(&world, &model, asked, &last).await?;
     }
     Ok(())

@@ -1,15 +1,19 @@
 //! What a call says beside its message: its id, and the database that it means.
 
 use gigapi_service::http::RequestId;
+use gigapi_service::settings::{Consistency, UnknownWord};
 use percent_encoding::percent_decode_str;
 use tonic::metadata::MetadataMap;
 
-use super::refusal::Result;
+use super::refusal::{Refusal, Result};
 use super::session::DATABASE_COOKIE;
 use crate::{Habits, Querier, QueryRequest};
 
 /// The names under which clients send the database, the first one that is there wins.
 const DATABASE_KEYS: [&str; 5] = ["database", "bucket", "bucket-name", "namespace", "iox-namespace-name"];
+
+/// The name under which a call says which rows it wants to see.
+const CONSISTENCY_KEY: &str = "consistency";
 
 /// Where a call comes from.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub(super) struct Caller {
     pub(super) id: RequestId,
     /// The database that it names.
     pub(super) database: Option<String>,
+    /// Which rows it wants to see, as it is written.
+    consistency: Option<String>,
 }
 
 impl Caller {
@@ -24,7 +30,9 @@ impl Caller {
         let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::unknown);
         let metadata = request.metadata();
         let named = DATABASE_KEYS.iter().find_map(|key| named(metadata, key));
-        Self { id, database: named.or_else(|| of_session(metadata)) }
+        let consistency =
+            metadata.get(CONSISTENCY_KEY).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Self { id, database: named.or_else(|| of_session(metadata)), consistency }
     }
 
     /// The database that is read: the one that the call names, or the ticket, or the server's default.
@@ -33,9 +41,26 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Which rows are wanted, if the call says.
+    pub(super) fn consistency(&self) -> Result<Option<Consistency>> {
+        let wrong = |text: &str, wrong: UnknownWord| Refusal::invalid(format!("consistency {text:?} {wrong}"));
+        let text = self.consistency.as_deref();
+        text.map(|text| text.parse().map_err(|unknown| wrong(text, unknown))).transpose()
+    }
+}
+
 /// A statement as the querier takes it.
 pub(super) fn query(sql: String, database: String) -> QueryRequest {
-    QueryRequest { sql, database, show_virtual: false, habits: Habits::Engine, parameters: None, id: None }
+    QueryRequest {
+        sql,
+        database,
+        show_virtual: false,
+        habits: Habits::Engine,
+        parameters: None,
+        id: None,
+        consistency: None,
+    }
 }
 
 fn named(metadata: &MetadataMap, key: &str) -> Option<String> {

@@ -28,6 +28,8 @@ pub(super) struct Rows {
     schema: SchemaRef,
     /// How old they may be, if the catalog could not be asked what is current.
     pub(super) stale: Option<Duration>,
+    /// Writers whose unflushed rows they lack.
+    pub(super) away: Vec<String>,
     batches: BoxStream<'static, Result<RecordBatch>>,
 }
 
@@ -35,14 +37,16 @@ impl Rows {
     /// A query's rows, as they are sent.
     pub(super) fn of_answer(answer: Answer) -> Self {
         let schema = wire::wire_schema(answer.schema());
-        let (sent, stale) = (SchemaRef::clone(&schema), answer.stale());
+        let (sent, stale, away) = (SchemaRef::clone(&schema), answer.stale(), answer.writers_away().to_vec());
         let batches = answer.map(move |batch| wire::on_wire(&batch?, &sent));
-        Self { schema, stale, batches: batches.boxed() }
+        Self { schema, stale, away, batches: batches.boxed() }
     }
 
     /// One batch, sent as it is.
     pub(super) fn of_batch(batch: RecordBatch) -> Self {
-        Self { schema: batch.schema(), stale: None, batches: futures::stream::iter([Ok(batch)]).boxed() }
+        let schema = batch.schema();
+        let batches = futures::stream::iter([Ok(batch)]).boxed();
+        Self { schema, stale: None, away: Vec::new(), batches }
     }
 
     /// The messages of these rows; `runtime` is where they are made.

@@ -144,6 +144,7 @@ pub(super) async fn respond(querier: &Querier, rows: Answer, sending: Sending) -
         .encoder(rows.schema(), time_as_integer)
         .map_err(|error| ApiError::invalid(format!("the answer cannot be written in that format: {error}")))?;
     let (stale, id, progress) = (rows.stale(), rows.id(), rows.progress());
+    let away = telling::away(rows.writers_away());
     let (pieces_tx, mut pieces_rx) = mpsc::channel(PIECES_AHEAD);
     querier.runtime().spawn(encode(rows, encoder, Sink::new(compression), pieces_tx));
     let first = match version {
@@ -167,6 +168,7 @@ pub(super) async fn respond(querier: &Querier, rows: Answer, sending: Sending) -
     if let Some(age) = stale {
         headers.insert(STALE_SECONDS, HeaderValue::from(age.as_secs()));
     }
+    headers.extend(away.map(|away| (telling::WRITERS_AWAY, away)));
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding, Accept"));
     if let Some(name) = compression.name() {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));

@@ -35,6 +35,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         show_virtual: asked.is_true("hive"),
         habits: Habits::DuckDb,
         parameters: super::v3::values(&asked)?,
+        consistency: asked.consistency()?,
     };
     let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;

@@ -32,6 +32,14 @@ pub(super) const TRAILERS: HeaderValue = HeaderValue::from_static(
 
 const ELAPSED: HeaderName = HeaderName::from_static("x-gigapi-elapsed-ms");
 
+/// On answers without the unflushed rows of writers that could not be asked: their ids and addresses.
+pub(crate) const WRITERS_AWAY: HeaderName = HeaderName::from_static("x-gigapi-writers-away");
+
+/// The names of the writers that an answer lacks, if it lacks any.
+pub(crate) fn away(writers: &[String]) -> Option<HeaderValue> {
+    (!writers.is_empty()).then(|| HeaderValue::try_from(writers.join(", ")).ok()).flatten()
+}
+
 /// What is known when the first rows are there.
 pub(super) fn begun(id: Option<QueryId>, progress: &QueryProgress, headers: &mut HeaderMap) {
     let Some(id) = id else { return };

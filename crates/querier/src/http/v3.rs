@@ -33,6 +33,7 @@ async fn answer(querier: &Querier, request: Request) -> Result<Response, ApiErro
         show_virtual: asked.is_true("hive"),
         habits: Habits::Engine,
         parameters: values(&asked)?,
+        consistency: asked.consistency()?,
     };
     let sending = asked.sending(format)?;
     let rows = querier.query(request).await?;

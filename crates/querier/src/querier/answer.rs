@@ -26,6 +26,7 @@ pub struct Answer {
     ready: std::vec::IntoIter<RecordBatch>,
     rest: Option<Rest>,
     stale: Option<Duration>,
+    away: Vec<String>,
     query: Option<Arc<RunningQuery>>,
     _cancel: Option<CancelOnDrop>,
 }
@@ -66,7 +67,7 @@ impl Answer {
 
     pub(super) fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
         let (parameters, ready) = (Vec::new(), batches.into_iter());
-        Self { schema, parameters, ready, rest: None, stale: None, query: None, _cancel: None }
+        Self { schema, parameters, ready, rest: None, stale: None, away: Vec::new(), query: None, _cancel: None }
     }
 
     /// The same with other batches, where all of them are there.
@@ -76,9 +77,9 @@ impl Answer {
     }
 
     pub(super) fn running(begun: Begun, rest: Rest, query: Arc<RunningQuery>, cancel: CancelOnDrop) -> Self {
-        let Begun { schema, parameters, first, stale } = begun;
+        let Begun { schema, parameters, first, stale, away } = begun;
         let ready = Vec::from_iter(first).into_iter();
-        Self { schema, parameters, ready, rest: Some(rest), stale, query: Some(query), _cancel: Some(cancel) }
+        Self { schema, parameters, ready, rest: Some(rest), stale, away, query: Some(query), _cancel: Some(cancel) }
     }
 
     /// What the query goes by; `None` if the answer needed no query.
@@ -98,6 +99,11 @@ impl Answer {
     /// How old the rows may be, if the catalog could not be asked what is current.
     pub fn stale(&self) -> Option<Duration> {
         self.stale
+    }
+
+    /// Writers whose rows are left out because they could not be asked, if the request allows that.
+    pub fn writers_away(&self) -> &[String] {
+        &self.away
     }
 
     /// The columns of every batch.

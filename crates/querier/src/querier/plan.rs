@@ -15,6 +15,7 @@ use super::{Habits, QueryRequest, Shared};
 use crate::dialect::{self, Scope};
 use crate::scan::ScanContext;
 use crate::session::{self, Reads, Request};
+use crate::unflushed::Holders;
 use crate::{Error, Result};
 
 /// A query as the engine will run it.
@@ -30,10 +31,10 @@ pub(super) async fn plan(
     shared: &Shared,
     request: &QueryRequest,
     query: &dialect::Query,
-    reader: &Arc<dyn Reader>,
+    reads: (&Arc<dyn Reader>, &Holders),
     running: &RunningQuery,
 ) -> Result<Planned> {
-    let (state, logical) = logical(shared, request, query, reader, running).await?;
+    let (state, logical) = logical(shared, request, query, reads, running).await?;
     let optimized = state.optimize(&logical)?;
     let columns = columns(&logical, optimized.schema().as_arrow());
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
@@ -57,7 +58,7 @@ pub(super) async fn outline(
     reader: &Arc<dyn Reader>,
     running: &RunningQuery,
 ) -> Result<Outline> {
-    let (state, logical) = logical(shared, request, query, reader, running).await?;
+    let (state, logical) = logical(shared, request, query, (reader, &Holders::default()), running).await?;
     let parameters = parameters(&logical)?;
     // Types that follow from values are not known before there are any.
     let columns = match parameters.is_empty() {
@@ -72,7 +73,7 @@ pub(super) async fn logical(
     shared: &Shared,
     request: &QueryRequest,
     query: &dialect::Query,
-    reader: &Arc<dyn Reader>,
+    (reader, holders): (&Arc<dyn Reader>, &Holders),
     running: &RunningQuery,
 ) -> Result<(datafusion::execution::session_state::SessionState, LogicalPlan)> {
     let mut query = query.clone();
@@ -86,12 +87,7 @@ pub(super) async fn logical(
         counters: Arc::clone(&running.counters),
     });
     let listed = shared.listed();
-    let reads = Reads {
-        context: &context,
-        unflushed: shared.components.unflushed.as_ref(),
-        catalog: &shared.components.catalog,
-        running: &listed,
-    };
+    let reads = Reads { context: &context, holders, catalog: &shared.components.catalog, running: &listed };
     let asked = Request { database: request.database.clone(), show_virtual: request.show_virtual };
     let resolved = session::resolve(scope, &asked, reads).await?;
     if request.habits == Habits::DuckDb {

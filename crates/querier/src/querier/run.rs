@@ -17,6 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{FutureExt, StreamExt};
 use gigapi_catalog::{Freshness, Reader};
 use gigapi_model::Invariant;
+use gigapi_service::settings::Consistency;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -24,10 +25,14 @@ use super::columns::Parameter;
 use super::running::{Listed, RunningQuery};
 use super::{QueryRequest, Shared, answer, plan, within};
 use crate::dialect;
+use crate::unflushed::{Away, Holders};
 use crate::{Error, Result};
 
 /// How often a query is planned anew.
 const REPLANS_MAX: usize = 2;
+
+/// How often it is planned anew because rows were flushed between a writer's view and its rows.
+const OVERTAKEN_MAX: usize = 20;
 
 /// What is known of an answer when its first rows are there.
 pub(super) struct Begun {
@@ -37,6 +42,8 @@ pub(super) struct Begun {
     pub(super) first: Option<RecordBatch>,
     /// How old the view of the tables may be, if the catalog could not be asked.
     pub(super) stale: Option<Duration>,
+    /// Writers whose unflushed rows are left out because they could not be asked.
+    pub(super) away: Vec<String>,
 }
 
 /// How the answer begins, or why there is none.
@@ -233,12 +240,35 @@ async fn start(
     purpose: Purpose,
     running: &RunningQuery,
 ) -> Result<Started> {
+    let consistency = request.consistency.unwrap_or(shared.components.options.consistency);
     let mut vanished: Option<String> = None;
-    for attempt in 0..=REPLANS_MAX {
-        // A file that vanished is looked up in a view that is as new as can be, however old a first one may be.
-        let freshness = if attempt == 0 { shared.freshness() } else { Freshness::default() };
+    let (mut attempt, mut overtaken, mut away) = (0, 0, Away::new());
+    while attempt <= REPLANS_MAX {
+        // A file that vanished is looked up in a view that is as new as can be, however old a first one may be; and
+        // unflushed rows of others fit only such a view.
+        let freshness = match consistency {
+            Consistency::Committed if attempt == 0 => shared.freshness(),
+            _ => Freshness::default(),
+        };
+        // Whoever only wants to know the columns needs no rows.
+        let holders = match purpose {
+            Purpose::Rows => shared.holders(consistency, &away).await?,
+            Purpose::Describe | Purpose::Outline => Holders::default(),
+        };
         let reader = shared.reader(freshness);
-        match attempt_once(shared, request, query, purpose, &reader, running).await {
+        match attempt_once(shared, request, query, purpose, (&reader, &holders), running).await {
+            Ok(_) if consistency == Consistency::Tail && reader.stale().is_some() => return Err(Error::NoTail),
+            Err(Error::Overtaken { .. }) if overtaken < OVERTAKEN_MAX => {
+                shared.metrics.replanned();
+                overtaken += 1;
+                continue;
+            }
+            // It answered once and then no more: all of its rows are left out, or the query's tables would not agree.
+            Err(Error::WriterAway { writer, address, .. }) if consistency == Consistency::TailBestEffort => {
+                away.extend(holders.away());
+                away.insert(writer, format!("{writer}@{address}"));
+                continue;
+            }
             Err(Error::Vanished { path }) if attempt > 0 && reader.stale().is_some() => {
                 return Err(Error::Outdated { path });
             }
@@ -253,6 +283,7 @@ async fn start(
             }
             other => return other,
         }
+        attempt += 1;
     }
     Err(Error::internal("a query was planned neither once nor again"))
 }
@@ -262,21 +293,23 @@ async fn attempt_once(
     request: &QueryRequest,
     query: &dialect::Query,
     purpose: Purpose,
-    reader: &Arc<dyn Reader>,
+    (reader, holders): (&Arc<dyn Reader>, &Holders),
     running: &RunningQuery,
 ) -> Result<Started> {
     if purpose == Purpose::Describe {
-        let (_, logical) = plan::logical(shared, request, query, reader, running).await?;
+        let (_, logical) = plan::logical(shared, request, query, (reader, holders), running).await?;
         let mut rows = answer::described(logical.schema().as_arrow())?;
         let first = rows.next().await.transpose()?;
         let schema = Arc::clone(rows.schema());
-        return Ok(Started::whole(Begun { schema, parameters: Vec::new(), first, stale: reader.stale() }));
+        let (stale, away) = (reader.stale(), Vec::new());
+        return Ok(Started::whole(Begun { schema, parameters: Vec::new(), first, stale, away }));
     }
     if purpose == Purpose::Outline {
         let plan::Outline { columns, parameters } = plan::outline(shared, request, query, reader, running).await?;
-        return Ok(Started::whole(Begun { schema: columns, parameters, first: None, stale: reader.stale() }));
+        let (stale, away) = (reader.stale(), Vec::new());
+        return Ok(Started::whole(Begun { schema: columns, parameters, first: None, stale, away }));
     }
-    let planned = plan::plan(shared, request, query, reader, running).await?;
+    let planned = plan::plan(shared, request, query, (reader, holders), running).await?;
     running.planned(&planned.physical);
     let schema = planned.columns;
     let mut rest = execute_stream(planned.physical, planned.context)?;
@@ -284,7 +317,8 @@ async fn attempt_once(
         match rest.next().await.transpose()? {
             Some(batch) if batch.num_rows() == 0 => {}
             first => {
-                let begun = Begun { schema, parameters: Vec::new(), first, stale: reader.stale() };
+                let (stale, away) = (reader.stale(), holders.away().into_values().collect());
+                let begun = Begun { schema, parameters: Vec::new(), first, stale, away };
                 return Ok(Started { begun, rest });
             }
         }

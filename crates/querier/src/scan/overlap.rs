@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use gigapi_model::{DataFile, TableKey, TimeRange, Timestamp};
 
-use crate::unflushed::UnflushedPart;
+use crate::view::HeldPart;
 
 /// Rows that overlap in time, directly or through others.
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
-    /// Oldest commit first, so that later ones win; two at least, or one beside unflushed parts.
+    /// Oldest commit first, so that later ones win; two at least, or one beside unflushed parts, or none where parts of
+    /// several writers overlap.
     pub(crate) files: Vec<Arc<DataFile>>,
-    /// Oldest first; they rank above every file.
-    pub(crate) parts: Vec<Arc<dyn UnflushedPart>>,
+    /// They rank above every file; by writer, since nothing else is settled between two before they commit, and of each
+    /// the oldest first.
+    pub(crate) parts: Vec<HeldPart>,
 }
 
 /// A table's rows, sorted by how they have to be read.
@@ -24,8 +26,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Layout {
     /// Files without duplicates.
     pub(crate) plain: Vec<Arc<DataFile>>,
-    /// Unflushed parts that overlap no file.
-    pub(crate) parts: Vec<Arc<dyn UnflushedPart>>,
+    /// Unflushed parts that overlap no file and no other writer's.
+    pub(crate) parts: Vec<HeldPart>,
     /// What has to be merged.
     pub(crate) clusters: Vec<Cluster>,
 }
@@ -33,20 +35,20 @@ pub(crate) struct Layout {
 enum Item {
     File(Arc<DataFile>),
     /// With its place in the order of the parts.
-    Part(usize, Arc<dyn UnflushedPart>),
+    Part(usize, HeldPart),
 }
 
 impl Item {
     fn range(&self) -> TimeRange {
         match self {
             Self::File(file) => file.time,
-            Self::Part(_, part) => part.time_range(),
+            Self::Part(_, held) => held.part.time_range(),
         }
     }
 }
 
 /// Sorts files and parts by whether they overlap.
-pub(crate) fn layout(key: TableKey, files: Vec<Arc<DataFile>>, parts: Vec<Arc<dyn UnflushedPart>>) -> Layout {
+pub(crate) fn layout(key: TableKey, files: Vec<Arc<DataFile>>, parts: Vec<HeldPart>) -> Layout {
     if key == TableKey::None {
         return Layout { plain: files, parts, clusters: Vec::new() };
     }
@@ -72,7 +74,7 @@ pub(crate) fn layout(key: TableKey, files: Vec<Arc<DataFile>>, parts: Vec<Arc<dy
     layout
 }
 
-fn close(run: Vec<Item>, layout: &mut Layout, plain_parts: &mut Vec<(usize, Arc<dyn UnflushedPart>)>) {
+fn close(run: Vec<Item>, layout: &mut Layout, plain_parts: &mut Vec<(usize, HeldPart)>) {
     let mut files = Vec::new();
     let mut parts = Vec::new();
     for item in run {
@@ -82,8 +84,9 @@ fn close(run: Vec<Item>, layout: &mut Layout, plain_parts: &mut Vec<(usize, Arc<
         }
     }
     let one_commit = files.windows(2).all(|pair| pair[0].sequence == pair[1].sequence);
-    if files.is_empty() || (parts.is_empty() && one_commit) {
-        // Parts among themselves are merged by their holder; files of one commit share no row.
+    let one_writer = parts.windows(2).all(|pair| pair[0].1.writer() == pair[1].1.writer());
+    if (files.is_empty() && one_writer) || (parts.is_empty() && one_commit) {
+        // Parts of one holder are merged by it; files of one commit share no row.
         layout.plain.append(&mut files);
         plain_parts.append(&mut parts);
         return;

@@ -27,8 +27,8 @@ use super::last_write::LastWriteExec;
 use super::overlap::{Cluster, Layout, layout};
 use super::unflushed_scan::UnflushedExec;
 use super::{ScanContext, statistics, time_bounds};
-use crate::unflushed::UnflushedPart;
-use crate::view::TableView;
+use crate::unflushed::RowsWanted;
+use crate::view::{HeldPart, TableView};
 
 /// See the module.
 pub(crate) struct Table {
@@ -95,21 +95,30 @@ impl Table {
         Ok(planned.collect())
     }
 
-    fn unflushed(&self, parts: Vec<Arc<dyn UnflushedPart>>, wanted: &Wanted<'_>) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(source) = &self.view.unflushed else {
-            return Err(crate::Error::internal("unflushed parts without their holder").into());
+    /// The parts' rows, in one plan for each writer.
+    async fn unflushed(&self, parts: Vec<HeldPart>, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let of_writers = parts.chunk_by(|one, other| one.writer() == other.writer());
+        futures::future::try_join_all(of_writers.map(|parts| self.of_writer(parts, wanted))).await
+    }
+
+    async fn of_writer(&self, held: &[HeldPart], wanted: &Wanted<'_>) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(HeldPart { holder, above, .. }) = held.first() else {
+            return Err(crate::Error::internal("a writer of no parts").into());
         };
         let scan = self.file_scan(wanted.state);
         let (columns, kept) = scan.columns_for(wanted.columns, wanted.predicate.as_ref());
-        let ids = columns.iter().map(|&index| self.table().columns[index].field_id).collect();
+        let rows: usize = held.iter().map(|held| held.part.rows()).sum();
+        let told = format!("table={}, parts={}, rows={rows}", self.table().name, held.len());
+        let asked = RowsWanted {
+            parts: held.iter().map(|held| Arc::clone(&held.part)).collect(),
+            above: *above,
+            table: Arc::clone(&self.view.snapshot.table),
+            columns: columns.iter().map(|&index| self.table().columns[index].field_id).collect(),
+            range: wanted.range,
+            memory: Arc::clone(&wanted.state.runtime_env().memory_pool),
+        };
         let schema = Arc::new(self.schema.project(&columns)?);
-        let leaf = UnflushedExec::new(
-            Arc::clone(source),
-            parts,
-            Arc::clone(&self.view.snapshot.table),
-            (ids, schema),
-            wanted.range,
-        );
+        let leaf = UnflushedExec::new(holder.rows(asked).await?, schema, told);
         let leaf: Arc<dyn ExecutionPlan> = Arc::new(leaf);
         let Some(predicate) = &wanted.predicate else { return Ok(leaf) };
         let predicate = scan.rebased(predicate, &leaf.schema())?;
@@ -136,9 +145,7 @@ impl Table {
             for file in scan.pruned(self.planned(cluster.files).await?, inner.predicate.as_ref())? {
                 inputs.push(scan.files(vec![file], inner.columns, inner.predicate.clone(), 1, None)?);
             }
-            if !cluster.parts.is_empty() {
-                inputs.push(self.unflushed(cluster.parts, &inner)?);
-            }
+            inputs.extend(self.unflushed(cluster.parts, &inner).await?);
             if !inputs.is_empty() {
                 plans.push(inputs);
             }
@@ -165,7 +172,7 @@ impl Table {
         let files: Vec<_> = all.iter().filter(|file| inside(file.time)).cloned().collect();
         let pruned = all.len() - files.len();
         self.context.counters.files_pruned.fetch_add(pruned as u64, Ordering::Relaxed);
-        let parts = self.view.parts.iter().filter(|part| inside(part.time_range())).cloned().collect();
+        let parts = self.view.parts.iter().filter(|part| inside(part.part.time_range())).cloned().collect();
         layout(self.table().key, files, parts)
     }
 }
@@ -230,9 +237,7 @@ impl TableProvider for Table {
             let scan = FileScan { row_filter: scan.wants_row_filter(filters, columns), ..scan };
             plans.push(scan.files(plain, columns, wanted.predicate.clone(), partitions, limit)?);
         }
-        if !parts.is_empty() {
-            plans.push(self.unflushed(parts, &wanted)?);
-        }
+        plans.extend(self.unflushed(parts, &wanted).await?);
         if !clusters.is_empty() {
             plans.push(self.clusters(clusters, filters, &wanted).await?);
         }

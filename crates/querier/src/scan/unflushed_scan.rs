@@ -15,45 +15,40 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Repla
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::TryStreamExt;
-use gigapi_model::{FieldId, TableDef, TimeRange};
 
 use crate::Error;
-use crate::unflushed::{Unflushed, UnflushedPart};
+use crate::unflushed::Produce;
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct UnflushedExec {
-    source: Arc<dyn Unflushed>,
-    parts: Vec<Arc<dyn UnflushedPart>>,
-    table: Arc<TableDef>,
-    columns: Arc<[FieldId]>,
-    range: TimeRange,
+    produce: Produce,
+    /// What it is, for whoever looks at the plan.
+    told: String,
     properties: Arc<PlanProperties>,
 }
 
+impl fmt::Debug for UnflushedExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnflushedExec").field("told", &self.told).finish_non_exhaustive()
+    }
+}
+
 impl UnflushedExec {
-    /// `schema` is the table's SQL schema projected to `columns`.
-    pub(crate) fn new(
-        source: Arc<dyn Unflushed>,
-        parts: Vec<Arc<dyn UnflushedPart>>,
-        table: Arc<TableDef>,
-        (columns, schema): (Vec<FieldId>, SchemaRef),
-        range: TimeRange,
-    ) -> Self {
+    /// Rows of that schema; `told` says which.
+    pub(crate) fn new(produce: Produce, schema: SchemaRef, told: String) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { source, parts, table, columns: columns.into(), range, properties: Arc::new(properties) }
+        Self { produce, told, properties: Arc::new(properties) }
     }
 }
 
 impl DisplayAs for UnflushedExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: usize = self.parts.iter().map(|part| part.rows()).sum();
-        write!(f, "UnflushedExec: table={}, parts={}, rows={rows}", self.table.name, self.parts.len())
+        write!(f, "UnflushedExec: {}", self.told)
     }
 }
 
@@ -90,11 +85,10 @@ impl ExecutionPlan for UnflushedExec {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (source, parts, table) = (Arc::clone(&self.source), self.parts.clone(), Arc::clone(&self.table));
-        let (columns, range, schema) = (Arc::clone(&self.columns), self.range, self.schema());
+        let (produce, schema) = (Arc::clone(&self.produce), self.schema());
         let expected = Arc::clone(&schema);
-        let produce = async move {
-            let produced = tokio::task::spawn_blocking(move || source.batches(&parts, &table, &columns, range)).await;
+        let produced = async move {
+            let produced = tokio::task::spawn_blocking(move || produce()).await;
             let batches = produced
                 .map_err(|join| DataFusionError::from(Error::internal(format!("reading unflushed rows: {join}"))))?
                 .map_err(|error| DataFusionError::from(Error::internal(format!("reading unflushed rows: {error}"))))?;
@@ -105,7 +99,7 @@ impl ExecutionPlan for UnflushedExec {
             }
             Ok(futures::stream::iter(batches.into_iter().map(Ok)))
         };
-        let stream = futures::stream::once(produce).try_flatten();
+        let stream = futures::stream::once(produced).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
     }
 }

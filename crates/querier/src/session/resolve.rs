@@ -15,7 +15,7 @@ use super::catalog::QueryCatalog;
 use super::own::{self, INFORMATION_SCHEMA, IOX, OwnTable, RunningQuery, SYSTEM, Sources};
 use crate::dialect::{Found, Names, Scope};
 use crate::scan::{ScanContext, Table};
-use crate::unflushed::Unflushed;
+use crate::unflushed::Holders;
 use crate::view::TableView;
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reads<'a> {
     pub(crate) context: &'a Arc<ScanContext>,
-    pub(crate) unflushed: Option<&'a Arc<dyn Unflushed>>,
+    pub(crate) holders: &'a Holders,
     /// What is asked besides by the tables that tell of the others.
     pub(crate) catalog: &'a Arc<dyn Catalog>,
     pub(crate) running: &'a [RunningQuery],
@@ -77,7 +77,7 @@ pub(crate) async fn resolve(scope: Scope, request: &Request, reads: Reads<'_>) -
         let table = match taken.entry(definition.id) {
             Entry::Occupied(taken) => Arc::clone(taken.get()),
             Entry::Vacant(free) => {
-                let view = TableView::take(catalog, reads.unflushed, definition.id).await?;
+                let view = TableView::take(catalog, reads.holders, definition.id).await?;
                 Arc::clone(free.insert(Arc::new(Table::new(view, Arc::clone(reads.context)))))
             }
         };

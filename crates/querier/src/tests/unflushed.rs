@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
+use async_trait::async_trait;
 use gigapi_model::{FieldId, TableDef, TableId, TableKey, TimeRange, Timestamp, WriterId};
+use gigapi_service::settings::Consistency;
 use parking_lot::Mutex;
 
 use super::world::*;
-use crate::QueryOptions;
-use crate::unflushed::{Unflushed, UnflushedError, UnflushedPart, UnflushedView};
+use crate::unflushed::{Produce, RowsWanted, Unflushed, UnflushedError, UnflushedPart, UnflushedView};
+use crate::{Error, QueryOptions, QueryRequest};
 
 #[derive(Debug)]
 struct Part {
@@ -40,12 +42,23 @@ struct Buffer {
     table: TableId,
     writer: WriterId,
     held: Mutex<(u64, Vec<Arc<Part>>)>,
-    calls: AtomicU64,
+    calls: Arc<AtomicU64>,
+    /// How often rows are asked for in vain, because they were flushed meanwhile.
+    overtaken: AtomicU64,
+    /// Whether it tells what it holds, and then does not answer any more.
+    falls_silent: bool,
 }
 
 impl Buffer {
     fn new(world: &World, table: &TableDef) -> Arc<Self> {
-        Arc::new(Self { table: table.id, writer: world.writer, held: Mutex::default(), calls: AtomicU64::new(0) })
+        Arc::new(Self {
+            table: table.id,
+            writer: world.writer,
+            held: Mutex::default(),
+            calls: Arc::default(),
+            overtaken: AtomicU64::new(0),
+            falls_silent: false,
+        })
     }
 
     fn push(&self, sequence: u64, rows: &[Row]) {
@@ -65,53 +78,75 @@ impl Buffer {
     }
 }
 
+#[async_trait]
 impl Unflushed for Buffer {
-    fn view(&self, table: TableId) -> Option<UnflushedView> {
-        let held = self.held.lock();
-        let parts = held.1.iter().map(|part| Arc::clone(part) as Arc<dyn UnflushedPart>).collect();
-        (table == self.table).then(|| UnflushedView { writer: self.writer, floor: held.0, parts })
+    fn writer(&self) -> WriterId {
+        self.writer
     }
 
-    fn batches(
-        &self,
-        parts: &[Arc<dyn UnflushedPart>],
-        table: &TableDef,
-        columns: &[FieldId],
-        range: TimeRange,
-    ) -> Result<Vec<RecordBatch>, UnflushedError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        let mut rows: Vec<Row> = Vec::new();
-        for part in parts {
-            let part: &dyn std::any::Any = part.as_ref();
-            rows.extend(part.downcast_ref::<Part>().ok_or("not a part of this buffer")?.rows.clone());
-        }
-        rows.retain(|row| range.contains(Timestamp::from_nanos(row.0)));
-        let key = |row: &Row| {
-            let tags = row.1.iter().filter_map(|(_, value)| if let Tag(text) = value { Some(*text) } else { None });
-            (tags.collect::<Vec<_>>(), row.0)
-        };
-        if table.key == TableKey::Tags {
-            rows = rows.iter().map(|row| (key(row), row.clone())).collect::<BTreeMap<_, _>>().into_values().collect();
-        }
-        rows.sort_by_key(key);
-        let made = batch(table, &rows);
-        let schema = gigapi_rows::table_schema(table);
-        let indices: Vec<usize> =
-            columns.iter().map(|id| table.columns.iter().position(|column| column.field_id == *id).unwrap()).collect();
-        let arrays: Vec<ArrayRef> = indices
-            .iter()
-            .map(|&index| {
-                let field = schema.field(index);
-                match made.column_by_name(field.name()) {
-                    Some(array) => cast(array, field.data_type()).unwrap(),
-                    None => new_null_array(field.data_type(), rows.len()),
-                }
-            })
-            .collect();
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let projected = Arc::new(schema.project(&indices)?);
-        Ok(vec![RecordBatch::try_new_with_options(projected, arrays, &options)?])
+    async fn view(&self, table: TableId) -> crate::Result<UnflushedView> {
+        assert_eq!(table, self.table);
+        let held = self.held.lock();
+        let parts = held.1.iter().map(|part| Arc::clone(part) as Arc<dyn UnflushedPart>).collect();
+        Ok(UnflushedView { floor: held.0, parts })
     }
+
+    async fn rows(&self, wanted: RowsWanted) -> crate::Result<Produce> {
+        let RowsWanted { parts, table, columns, range, .. } = wanted;
+        if self.falls_silent {
+            let (address, reason) = ("writer:1".to_owned(), "it is gone".to_owned());
+            return Err(Error::WriterAway { writer: self.writer, address, reason });
+        }
+        let left = self.overtaken.load(Ordering::SeqCst);
+        if left > 0 {
+            self.overtaken.store(left - 1, Ordering::SeqCst);
+            return Err(Error::Overtaken { writer: self.writer });
+        }
+        let calls = Arc::clone(&self.calls);
+        Ok(Arc::new(move || {
+            calls.fetch_add(1, Ordering::SeqCst);
+            batches(&parts, &table, &columns, range)
+        }))
+    }
+}
+
+fn batches(
+    parts: &[Arc<dyn UnflushedPart>],
+    table: &TableDef,
+    columns: &[FieldId],
+    range: TimeRange,
+) -> Result<Vec<RecordBatch>, UnflushedError> {
+    let mut rows: Vec<Row> = Vec::new();
+    for part in parts {
+        let part: &dyn std::any::Any = part.as_ref();
+        rows.extend(part.downcast_ref::<Part>().ok_or("not a part of this buffer")?.rows.clone());
+    }
+    rows.retain(|row| range.contains(Timestamp::from_nanos(row.0)));
+    let key = |row: &Row| {
+        let tags = row.1.iter().filter_map(|(_, value)| if let Tag(text) = value { Some(*text) } else { None });
+        (tags.collect::<Vec<_>>(), row.0)
+    };
+    if table.key == TableKey::Tags {
+        rows = rows.iter().map(|row| (key(row), row.clone())).collect::<BTreeMap<_, _>>().into_values().collect();
+    }
+    rows.sort_by_key(key);
+    let made = batch(table, &rows);
+    let schema = gigapi_rows::table_schema(table);
+    let indices: Vec<usize> =
+        columns.iter().map(|id| table.columns.iter().position(|column| column.field_id == *id).unwrap()).collect();
+    let arrays: Vec<ArrayRef> = indices
+        .iter()
+        .map(|&index| {
+            let field = schema.field(index);
+            match made.column_by_name(field.name()) {
+                Some(array) => cast(array, field.data_type()).unwrap(),
+                None => new_null_array(field.data_type(), rows.len()),
+            }
+        })
+        .collect();
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    let projected = Arc::new(schema.project(&indices)?);
+    Ok(vec![RecordBatch::try_new_with_options(projected, arrays, &options)?])
 }
 
 fn row(time: i64, host: &'static str, x: i64) -> Row {
@@ -201,4 +236,42 @@ async fn while_rows_are_flushed_each_is_seen_once() {
         writer.await.unwrap();
         assert_eq!(ask(&querier, "SELECT count(*), sum(x) FROM t").await[1], "120|120");
     }
+}
+
+#[tokio::test]
+async fn a_query_whose_rows_were_flushed_meanwhile_is_planned_again() {
+    let world = World::new().await;
+    let table = world.define("mydb", "t", &[row(0, "a", 0)], TableKey::Tags).await;
+    let buffer = Buffer::new(&world, &table);
+    buffer.push(1, &[row(0, "a", 1)]);
+    let querier = world.querier_with(QueryOptions::default(), Some(buffer.clone()));
+    buffer.overtaken.store(5, Ordering::SeqCst);
+    assert_eq!(ask(&querier, "SELECT sum(x) FROM t").await[1], "1");
+    assert_eq!(buffer.overtaken.load(Ordering::SeqCst), 0);
+    // Not for ever.
+    buffer.overtaken.store(u64::MAX, Ordering::SeqCst);
+    let error = try_ask(&querier, "SELECT sum(x) FROM t").await.unwrap_err();
+    assert!(matches!(error, Error::Overtaken { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_writer_that_falls_silent_is_an_error_or_left_out_as_a_whole() {
+    let world = World::new().await;
+    let rows = [row(0, "a", 1)];
+    let table = world.define("mydb", "t", &rows, TableKey::Tags).await;
+    world.commit(&table, &rows, (1, 1)).await;
+    let mut buffer = Arc::into_inner(Buffer::new(&world, &table)).unwrap();
+    buffer.falls_silent = true;
+    buffer.held.lock().0 = 1;
+    buffer.push(2, &[row(5, "b", 2)]);
+    let querier = world.querier_with(QueryOptions::default(), Some(Arc::new(buffer)));
+    let asked = |consistency| {
+        let sql = "SELECT count(*) FROM t AS a JOIN t AS b ON a.host = b.host";
+        querier.query(QueryRequest { consistency: Some(consistency), ..request(sql) })
+    };
+    let error = asked(Consistency::Tail).await.unwrap_err();
+    assert!(error.to_string().contains("writer:1"), "{error}");
+    let answer = asked(Consistency::TailBestEffort).await.unwrap();
+    assert_eq!(answer.writers_away(), [format!("{}@writer:1", world.writer)]);
+    assert_eq!(lines(answer).await.unwrap()[1], "1");
 }

@@ -106,6 +106,7 @@ impl World {
             catalog: self.catalog.clone(),
             store,
             unflushed,
+            authorization: None,
             clock: self.clock.clone(),
             ids: Arc::new(SystemIds),
             options,
@@ -252,6 +253,7 @@ pub(crate) fn request(sql: &str) -> QueryRequest {
         show_virtual: false,
         habits: Habits::DuckDb,
         parameters: None,
+        consistency: None,
     }
 }
 

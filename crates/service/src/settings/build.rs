@@ -3,6 +3,7 @@
 //! A wrong value is replaced by its default so that the rest can be checked too; the caller never sees the
 //! result if anything was wrong.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -153,6 +154,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
         metadata,
         writer: WriterSettings {
             name: Some(reader.value("GIGAPI_WRITER_NAME", |text| Ok(text.to_owned()))).filter(|name| !name.is_empty()),
+            address: reader.value("GIGAPI_WRITER_ADDRESS", address),
             durability: reader.word("GIGAPI_DURABILITY"),
             save_timeout: reader.value("GIGAPI_SAVE_TIMEOUT_S", values::seconds),
             default_key: reader.word("GIGAPI_DEFAULT_KEY"),
@@ -178,6 +180,7 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
             queue_wait: reader.value("GIGAPI_QUERY_QUEUE_S", values::seconds_or_never).unwrap_or_default(),
             rows_max: reader.value("GIGAPI_QUERY_ROWS_MAX", rows_or_unlimited),
             snapshot_age_max: reader.value("GIGAPI_SNAPSHOT_AGE_S", values::seconds_or_never).unwrap_or_default(),
+            consistency: reader.word("GIGAPI_QUERY_CONSISTENCY"),
             sql_bytes_max: reader.value("GIGAPI_SQL_BYTES_MAX", values::bytes_in_memory),
         },
         limits: limits(reader),
@@ -187,6 +190,16 @@ pub(crate) fn build(reader: &mut Reader<'_>) -> Settings {
             bytes_max: reader.value("GIGAPI_CACHE_BYTES_MAX", |text| values::auto(text, cache_bytes)),
         },
         root,
+    }
+}
+
+fn address(text: &str) -> Parsed<Option<String>> {
+    if text.is_empty() || text.parse::<IpAddr>().is_ok() {
+        return Ok(Some(text.to_owned()).filter(|text| !text.is_empty()));
+    }
+    match url::Url::parse(&format!("http://{text}/")) {
+        Ok(url) if url.has_host() && url.authority() == text => Ok(Some(text.to_owned())),
+        _ => Err("is neither host:port nor a host".to_owned()),
     }
 }
 

@@ -102,6 +102,18 @@ words!(
 );
 
 words!(
+    /// Which rows a query sees.
+    Consistency {
+        /// Those in committed files, and those that a writer in the same process holds.
+        Committed = "committed",
+        /// Every row that was acknowledged before the query: writers in other processes are asked for theirs.
+        Tail = "tail",
+        /// As tail, without the rows of writers that do not answer, which the answer names.
+        TailBestEffort = "tail_best_effort",
+    }
+);
+
+words!(
     /// How log lines look.
     LogFormat {
         /// For people.

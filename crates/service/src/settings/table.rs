@@ -174,6 +174,12 @@ pub const SETTINGS: &[Descriptor] = &[
         "a text",
         "What tells this writer from others that share a catalog in Redis; the host's name if empty.",
     ),
+    setting(
+        "GIGAPI_WRITER_ADDRESS",
+        "",
+        "host:port, or a host or an IP address with the port of HTTP",
+        "Where queriers reach this writer for rows that are in no file yet; HTTP_HOST if empty, or the host's name where that is every address.",
+    ),
     setting("GIGAPI_DURABILITY", "wal", "memory, wal or commit", "What a write has survived when it is acknowledged."),
     setting("GIGAPI_SAVE_TIMEOUT_S", "1.0", SECONDS, "How long rows wait in the buffer before they are flushed."),
     setting(
@@ -255,6 +261,12 @@ pub const SETTINGS: &[Descriptor] = &[
         "0",
         SECONDS_OR_NONE,
         "How old a query's view of a table may be before Redis is asked again; 0 sees every earlier commit.",
+    ),
+    setting(
+        "GIGAPI_QUERY_CONSISTENCY",
+        "committed",
+        "committed, tail or tail_best_effort",
+        "Which rows a query sees that does not say: those in files, or with tail also those that other processes' writers still hold; an unreachable writer is then an error, or named in a header.",
     ),
     setting("GIGAPI_SQL_BYTES_MAX", "1MiB", SIZE, "Bytes of one query's text."),
     setting(

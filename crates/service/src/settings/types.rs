@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gigapi_storage::{CacheSettings, LayerSettings};
 
-use super::kinds::{DefaultKey, Durability, LogFormat, Mode};
+use super::kinds::{Consistency, DefaultKey, Durability, LogFormat, Mode};
 use crate::Secret;
 
 /// All settings of one process.
@@ -123,6 +123,8 @@ pub struct MetadataSettings {
 pub struct WriterSettings {
     /// What tells this writer's log from others' where several share a catalog; none: the host's name.
     pub name: Option<String>,
+    /// Where queriers reach it, as a host with or without a port, or an IP address; none: where it listens.
+    pub address: Option<String>,
     /// What a write has survived when it is acknowledged, where the request does not say.
     pub durability: Durability,
     /// How long rows wait in the buffer.
@@ -173,6 +175,8 @@ pub struct QuerySettings {
     pub rows_max: Option<u64>,
     /// How old a query's view of a table may be.
     pub snapshot_age_max: Duration,
+    /// Whether a query sees rows of other processes that are in no file yet, where it does not say.
+    pub consistency: Consistency,
     /// Bytes of one query's text.
     pub sql_bytes_max: usize,
 }

@@ -51,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) writer_epoch: u64,
     /// Where the log lies, if several writers share the catalog.
     pub(crate) place: Option<String>,
+    /// Where other processes reach the writer.
+    pub(crate) address: String,
 }
 
 /// What a flusher works with.
@@ -299,6 +301,7 @@ impl Flusher {
         if let Some(place) = &self.parts.session.place {
             self.parts.catalog.place_writer(self.parts.writer, place).await?;
         }
+        self.parts.catalog.register_writer(self.parts.writer, &self.parts.session.address).await?;
         self.parts.tables.follow(epoch).await?;
         (self.untold, self.telling) = (self.parts.keys.all(), None);
         self.untold.sort_unstable_by_key(|record| record.received_at);

@@ -152,7 +152,7 @@ pub(crate) async fn redis() -> Result<()> {
     }
     let cold = Arc::new(open(&redis).await?);
     let started = Instant::now();
-    let snapshot = Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, None).await?;
+    let snapshot = Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, &[]).await?;
     println!("  {:>12.0} ms for a cold snapshot of {} files", millis(started), snapshot.files.len());
     let mut deltas = Vec::new();
     // Queries that go on for a while hold what they began with.
@@ -160,7 +160,7 @@ pub(crate) async fn redis() -> Result<()> {
     for _ in 0..DELTAS {
         filler.commit(&catalog, 1).await?;
         let started = Instant::now();
-        let snapshot = Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, None).await?;
+        let snapshot = Arc::clone(&cold).reader(Freshness::default()).snapshot(filler.table.id, &[]).await?;
         deltas.push(started.elapsed());
         held.push_back(snapshot);
         if held.len() > QUERIES {

@@ -43,7 +43,7 @@ impl Scene {
     async fn query(&self) -> (usize, bool) {
         let reader = Arc::clone(&self.other).reader(Freshness::default());
         let found = reader.table(&self.table.database, &self.table.name).await.unwrap().unwrap();
-        let snapshot = reader.snapshot(found.id, None).await.unwrap();
+        let snapshot = reader.snapshot(found.id, &[]).await.unwrap();
         (snapshot.files.len(), reader.stale().is_some())
     }
 

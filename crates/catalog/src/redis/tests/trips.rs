@@ -22,7 +22,7 @@ async fn query(catalog: &Arc<RedisCatalog>, table: &TableDef, freshness: Freshne
     let before = catalog.round_trips();
     let reader = Arc::clone(catalog).reader(freshness);
     let found = reader.table(&table.database, &table.name).await.unwrap().unwrap();
-    let snapshot = reader.snapshot(found.id, None).await.unwrap();
+    let snapshot = reader.snapshot(found.id, &[]).await.unwrap();
     (snapshot.files.len(), catalog.round_trips() - before)
 }
 
@@ -52,7 +52,7 @@ async fn queries_that_come_together_share_an_answer() {
     query(&catalog, &table, Freshness::default()).await;
     let before = catalog.round_trips();
     let readers: Vec<_> = (0..100).map(|_| Arc::clone(&catalog).reader(Freshness::default())).collect();
-    let asked = readers.iter().map(|reader| reader.snapshot(table.id, None));
+    let asked = readers.iter().map(|reader| reader.snapshot(table.id, &[]));
     futures::future::try_join_all(asked).await.unwrap();
     assert_eq!(catalog.round_trips() - before, 1, "one that was sent after all of them began serves all");
 }
@@ -109,7 +109,7 @@ async fn what_is_moved_on_is_what_is_read_anew() {
             rig.commit(commit).await.unwrap();
         }
         let reader = Arc::clone(&catalog).reader(Freshness::default());
-        let moved = reader.snapshot(table.id, None).await.unwrap();
+        let moved = reader.snapshot(table.id, &[]).await.unwrap();
         let anew = another(&rig).await.snapshot(table.id, TimeRange::ALL).await.unwrap();
         assert_eq!((moved.version, &moved.files, &moved.watermarks), (anew.version, &anew.files, &anew.watermarks));
         if seq % 3 == 0 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::query::text::{counted, span};
+use crate::query::text::{counted, plain, span};
 
 /// What is said below an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,13 +14,22 @@ pub(super) struct Foot {
     pub(super) hidden: usize,
 }
 
+/// What an answer lacks of all rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Lacks {
+    /// How many seconds old it is, if it could not be brought up to date.
+    pub(super) stale: Option<u64>,
+    /// The writers that could not be asked.
+    pub(super) away: Option<String>,
+}
+
 impl Foot {
     pub(super) fn count(&mut self, rows: usize, shown: usize) {
         self.rows = self.rows.map(|before| before + rows);
         self.shown += shown;
     }
 
-    pub(super) fn lines(&self, time: Option<Duration>, stale: Option<u64>, in_shell: bool) -> Vec<String> {
+    pub(super) fn lines(&self, time: Option<Duration>, lacks: &Lacks, in_shell: bool) -> Vec<String> {
         let mut lines = Vec::new();
         let count = self.rows.map(|rows| counted(rows as u64, "row"));
         let more = self.rows.map_or(0, |rows| rows - self.shown);
@@ -32,9 +41,12 @@ impl Foot {
             let all = if in_shell { ".mode line" } else { "--format line" };
             lines.push(format!("… {}; {all} shows all", counted(self.hidden as u64, "more column")));
         }
-        if let Some(seconds) = stale {
+        if let Some(seconds) = lacks.stale {
             let age = span(Duration::from_secs(seconds));
             lines.push(format!("as the tables were {age} ago: the server cannot ask its catalog"));
+        }
+        if let Some(writers) = &lacks.away {
+            lines.push(format!("without rows that are in no file yet of {}", plain(writers)));
         }
         match (count, time.map(span)) {
             (Some(count), Some(time)) => lines.push(format!("{count} in {time}")),

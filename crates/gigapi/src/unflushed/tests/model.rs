@@ -1,5 +1,5 @@
 //! What the table has to hold: all writes applied in order, those of files in the order of their commits, then those
-//! that the asked process still has in its buffer.
+//! that buffers still hold which whoever is asked sees.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -109,9 +109,9 @@ impl Model {
         self.buffers[writer].is_unanswered = false;
     }
 
-    /// All rows, as a process sees them that has this writer's buffer, or none.
-    pub(super) fn rows(&self, writer: Option<usize>) -> Rows {
-        let buffered = writer.iter().flat_map(|&writer| &self.buffers[writer].chunks).flat_map(|chunk| &chunk.writes);
+    /// All rows, as whoever sees the buffers of these writers sees them, the first one's below the second one's.
+    pub(super) fn rows(&self, writers: &[usize]) -> Rows {
+        let buffered = writers.iter().flat_map(|&writer| &self.buffers[writer].chunks).flat_map(|chunk| &chunk.writes);
         let mut rows = Rows::new();
         for Write { key, fields } in self.committed.iter().chain(buffered) {
             let row = rows.entry(*key).or_default();

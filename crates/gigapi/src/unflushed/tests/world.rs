@@ -14,12 +14,13 @@ use gigapi_compactor::{Scope, once};
 use gigapi_model::{DatabaseName, LayerName, ManualClock, SystemIds, Timestamp};
 use gigapi_querier::{Habits, Querier, QuerierComponents, QueryOptions, QueryRequest, Unflushed};
 use gigapi_service::Components;
-use gigapi_service::settings::{Durability, Settings};
+use gigapi_service::settings::{Consistency, Durability, Settings};
 use gigapi_storage::faulty::{Action, Fault, Faults, FaultyStore, Operation};
 use gigapi_storage::{Layer, Layers};
 use gigapi_writer::line_protocol::Precision;
 use gigapi_writer::{WriteRequest, Writer, WriterComponents, WriterOptions};
 use object_store::memory::InMemory;
+use tokio::task::JoinHandle;
 
 use super::model::{FIELDS, Flush, TAGS};
 use crate::unflushed::WriterRows;
@@ -30,6 +31,26 @@ pub(super) type Lines = Vec<String>;
 struct Process {
     writer: Writer,
     querier: Querier,
+    /// Its port, for queriers in other processes.
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+/// Who is asked, which decides whose buffer is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The querier in the process of that writer.
+    Beside(usize),
+    /// The querier without a writer.
+    Bystander,
+    /// The same, for everything that the writers hold.
+    Tail,
+    /// The querier in the process of that writer, for what the other holds too.
+    TailBeside(usize),
+}
+
+impl Asked {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Beside(0), Self::Beside(1), Self::Bystander, Self::Tail, Self::TailBeside(0), Self::TailBeside(1)];
 }
 
 pub(super) struct World {
@@ -72,8 +93,10 @@ impl World {
     async fn start(&mut self, writer: usize) {
         let components = components(&self.catalog, &self.layers, &self.clock);
         let place = format!("writer-{writer}");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = WriterOptions {
             wal: self.folder.path().join(&place),
+            address: listener.local_addr().unwrap().to_string(),
             place: Some(place),
             settings: self.settings.writer.clone(),
             limits: self.settings.limits,
@@ -88,8 +111,9 @@ impl World {
         };
         let opened = Writer::open(parts, options).await.unwrap();
         let unflushed = WriterRows { writer: opened.id(), buffer: opened.buffer() };
+        let serving = tokio::spawn(axum::serve(listener, opened.routes()).into_future());
         let querier = querier(&components, Some(Arc::new(unflushed)));
-        self.processes[writer] = Some(Process { writer: opened, querier });
+        self.processes[writer] = Some(Process { writer: opened, querier, serving });
     }
 
     fn process(&mut self, writer: usize) -> &mut Process {
@@ -98,8 +122,9 @@ impl World {
 
     /// Kills the process and starts it again on what its log holds.
     pub(super) async fn restart(&mut self, writer: usize) {
-        let Process { writer: killed, querier } = self.processes[writer].take().expect("it is up");
+        let Process { writer: killed, querier, serving } = self.processes[writer].take().expect("it is up");
         drop(querier);
+        serving.abort();
         killed.kill();
         self.start(writer).await;
     }
@@ -149,11 +174,19 @@ impl World {
         summary.merges
     }
 
-    /// Asks the process of that writer, or the querier without one.
-    pub(super) async fn ask(&self, writer: Option<usize>, sql: &str) -> Vec<RecordBatch> {
-        let querier = match writer {
-            Some(writer) => &self.processes[writer].as_ref().expect("it is up").querier,
-            None => &self.bystander,
+    /// The writers by their ids, in which order their buffers are read.
+    pub(super) fn order(&self) -> [usize; 2] {
+        let id = |writer: usize| self.processes[writer].as_ref().expect("it is up").writer.id();
+        if id(0) < id(1) { [0, 1] } else { [1, 0] }
+    }
+
+    pub(super) async fn ask(&self, asked: Asked, sql: &str) -> Vec<RecordBatch> {
+        let beside = |writer: usize| &self.processes[writer].as_ref().expect("it is up").querier;
+        let (querier, consistency) = match asked {
+            Asked::Beside(writer) => (beside(writer), None),
+            Asked::Bystander => (&self.bystander, Some(Consistency::Committed)),
+            Asked::Tail => (&self.bystander, Some(Consistency::Tail)),
+            Asked::TailBeside(writer) => (beside(writer), Some(Consistency::Tail)),
         };
         let request = QueryRequest {
             id: None,
@@ -162,6 +195,7 @@ impl World {
             show_virtual: false,
             habits: Habits::Engine,
             parameters: None,
+            consistency,
         };
         let failed = |error: gigapi_querier::Error| -> Vec<RecordBatch> { panic!("{sql}: {error} ({error:?})") };
         match querier.query(request).await {
@@ -181,6 +215,7 @@ fn querier(components: &Components, unflushed: Option<Arc<dyn Unflushed>>) -> Qu
         catalog: Arc::clone(&components.catalog),
         store: components.front(),
         unflushed,
+        authorization: None,
         clock: Arc::clone(&components.clock),
         options: QueryOptions::default(),
         runtime: tokio::runtime::Handle::current(),

@@ -1,6 +1,9 @@
-use gigapi_model::{Bucket, BucketSpan, FileId, LayerName, Level, SequenceRange};
+use async_trait::async_trait;
+use gigapi_model::{Bucket, BucketSpan, FileId, LayerName, Level, SequenceRange, TableId, WriterId};
+use uuid::Uuid;
 
 use super::*;
+use crate::unflushed::{Produce, RowsWanted, Unflushed, UnflushedPart, UnflushedView};
 
 #[derive(Debug)]
 struct Part(i64, i64);
@@ -17,8 +20,30 @@ impl UnflushedPart for Part {
     }
 }
 
-fn part(min: i64, max: i64) -> Arc<dyn UnflushedPart> {
-    Arc::new(Part(min, max))
+/// A holder that is never asked.
+#[derive(Debug)]
+struct Holder(WriterId);
+
+#[async_trait]
+impl Unflushed for Holder {
+    fn writer(&self) -> WriterId {
+        self.0
+    }
+    async fn view(&self, _: TableId) -> crate::Result<UnflushedView> {
+        unreachable!()
+    }
+    async fn rows(&self, _: RowsWanted) -> crate::Result<Produce> {
+        unreachable!()
+    }
+}
+
+fn part_of(writer: u128, min: i64, max: i64) -> HeldPart {
+    let holder = Arc::new(Holder(WriterId::from_uuid(Uuid::from_u128(writer))));
+    HeldPart { holder, part: Arc::new(Part(min, max)), above: 0 }
+}
+
+fn part(min: i64, max: i64) -> HeldPart {
+    part_of(1, min, max)
 }
 
 fn file(min: i64, max: i64, sequence: u64) -> Arc<DataFile> {
@@ -69,4 +94,14 @@ fn files_of_one_commit_share_no_row() {
 fn a_table_without_a_key_is_never_merged() {
     let layout = layout(TableKey::None, vec![file(0, 9, 1), file(5, 14, 2)], vec![part(0, 9)]);
     assert_eq!((layout.plain.len(), layout.parts.len(), layout.clusters.len()), (2, 1, 0));
+}
+
+#[test]
+fn parts_of_two_writers_are_merged_where_they_overlap() {
+    let parts = vec![part_of(1, 0, 9), part_of(1, 30, 39), part_of(2, 5, 12), part_of(2, 20, 29)];
+    let layout = layout(TableKey::Tags, vec![file(100, 110, 1)], parts);
+    assert_eq!((layout.plain.len(), layout.parts.len(), layout.clusters.len()), (1, 2, 1));
+    let writers: Vec<_> = layout.clusters[0].parts.iter().map(HeldPart::writer).collect();
+    assert_eq!(writers, [1, 2].map(|id| WriterId::from_uuid(Uuid::from_u128(id))));
+    assert!(layout.clusters[0].files.is_empty());
 }

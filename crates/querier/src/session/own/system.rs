@@ -132,7 +132,7 @@ async fn definitions(sources: &Sources, wanted: &Wanted) -> Result<Vec<Arc<Table
 
 /// The table with its files; none if it was dropped since its name was read.
 async fn snapshot(sources: &Sources, table: &TableDef) -> Result<Option<Arc<Snapshot>>> {
-    match sources.reader().snapshot(table.id, None).await {
+    match sources.reader().snapshot(table.id, &[]).await {
         Ok(snapshot) => Ok(Some(snapshot)),
         Err(gigapi_catalog::Error::Dropped { .. } | gigapi_catalog::Error::UnknownTable { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -40,7 +40,7 @@ impl Reader for Asked {
         self.inner.table(database, table).await
     }
 
-    async fn snapshot(&self, table: TableId, floor: Option<(WriterId, u64)>) -> gigapi_catalog::Result<Arc<Snapshot>> {
+    async fn snapshot(&self, table: TableId, floor: &[(WriterId, u64)]) -> gigapi_catalog::Result<Arc<Snapshot>> {
         self.calls.lock().push("snapshot".to_owned());
         self.inner.snapshot(table, floor).await
     }
