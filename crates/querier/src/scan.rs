@@ -15,6 +15,7 @@ mod unflushed_scan;
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::execution::memory_pool::MemoryPool;
 use gigapi_catalog::Reader;
 use gigapi_model::{DataFile, TableDef};
 use object_store::ObjectStore;
@@ -45,6 +46,8 @@ pub(crate) struct ScanContext {
     pub(crate) metadata: Arc<MetadataCache>,
     pub(crate) statistics: Arc<StatisticsCache>,
     pub(crate) counters: Arc<ReadCounters>,
+    /// The query's own share.
+    pub(crate) memory: Arc<dyn MemoryPool>,
 }
 
 impl fmt::Debug for ScanContext {

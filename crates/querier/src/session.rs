@@ -13,11 +13,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::config::Dialect;
-use datafusion::execution::FunctionRegistry;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::aggregate_statistics::AggregateStatistics;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -67,24 +67,24 @@ impl Engine {
         Ok(Self { states, config, metadata, memory })
     }
 
-    /// The engine for one query over these tables, with its share of memory; names without a database mean `database`.
-    pub(crate) fn session(
-        &self,
-        catalog: QueryCatalog,
-        database: &str,
-        habits: Habits,
-        memory_pool: Arc<dyn MemoryPool>,
-    ) -> Result<SessionState> {
+    /// The engine for one query over these tables; names without a database mean `database`. It plans: what runs, runs in
+    /// [`Self::task`].
+    pub(crate) fn session(&self, catalog: QueryCatalog, database: &str, habits: Habits) -> Result<SessionState> {
         let state = self.states.iter().find(|(known, _)| *known == habits);
         let Some((_, state)) = state else { return Err(Error::internal("no engine has these habits")) };
-        let config = self.config.clone().with_default_catalog_and_schema(CATALOG, database);
-        let runtime = RuntimeEnv { memory_pool, ..state.runtime_env().as_ref().clone() };
-        let state = SessionStateBuilder::new_from_existing(state.clone())
-            .with_config(config)
-            .with_runtime_env(Arc::new(runtime))
-            .with_catalog_list(Arc::new(catalog))
-            .build();
+        // A builder would register some four hundred functions one by one.
+        let mut state = state.clone();
+        *state.config_mut() = self.config.clone().with_default_catalog_and_schema(CATALOG, database);
+        state.register_catalog_list(Arc::new(catalog));
         Ok(state)
+    }
+
+    /// What a planned query runs in, with its share of memory. Plans hold the functions that they call.
+    pub(crate) fn task(state: &SessionState, memory_pool: Arc<dyn MemoryPool>) -> Arc<TaskContext> {
+        let runtime = Arc::new(RuntimeEnv { memory_pool, ..state.runtime_env().as_ref().clone() });
+        let (id, config) = (state.session_id().to_owned(), state.config().clone());
+        let (scalar, higher, aggregate, window) = Default::default();
+        Arc::new(TaskContext::new(None, id, config, scalar, higher, aggregate, window, runtime))
     }
 }
 

@@ -25,11 +25,14 @@ mod disk;
 mod flights;
 mod reader;
 mod store;
+mod tally;
 
 pub use counts::CacheCounts;
 use disk::{Block, BlockKey, Blocks};
 use flights::Flights;
+use reader::Landed;
 use store::CachedStore;
+pub use tally::tallied;
 
 /// Objects whose sizes are remembered; about 300 bytes each.
 const METAS_MAX: usize = 100_000;
@@ -81,7 +84,7 @@ impl CacheSettings {
 pub struct ReadCache {
     blocks: Blocks,
     metas: Cache<Arc<str>, ObjectMeta>,
-    flights: Arc<Flights<BlockKey, Block>>,
+    flights: Arc<Flights<BlockKey, Landed>>,
     heads: Arc<Flights<Arc<str>, ObjectMeta>>,
     counts: Arc<CacheCounts>,
     shape: Shape,

@@ -20,7 +20,7 @@ mod s3_servers;
 #[cfg(test)]
 mod suite;
 
-pub use cache::{CacheCounts, CacheSettings, ReadCache};
+pub use cache::{CacheCounts, CacheSettings, ReadCache, tallied};
 pub use error::{Error, Result};
 pub use layers::{
     AwsEnvironment, HiddenText, Layer, LayerKind, LayerSettings, LayeredStore, Layers, NotFetched, OriginalData,

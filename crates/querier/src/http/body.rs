@@ -145,11 +145,18 @@ pub(super) async fn respond(querier: &Querier, rows: Answer, sending: Sending) -
         .map_err(|error| ApiError::invalid(format!("the answer cannot be written in that format: {error}")))?;
     let (stale, id, progress) = (rows.stale(), rows.id(), rows.progress());
     let away = telling::away(rows.writers_away());
+    let is_short = rows.is_short();
     let (pieces_tx, mut pieces_rx) = mpsc::channel(PIECES_AHEAD);
-    querier.runtime().spawn(encode(rows, encoder, Sink::new(compression), pieces_tx));
-    let first = match version {
-        Version::HTTP_09 | Version::HTTP_10 => whole(&mut pieces_rx).await?,
-        _ => received(pieces_rx.recv().await)?,
+    let encoding = encode(rows, encoder, Sink::new(compression), pieces_tx);
+    let first = if is_short {
+        // Two changes of threads would take longer.
+        tokio::join!(encoding, whole(&mut pieces_rx, usize::MAX)).1?
+    } else {
+        querier.runtime().spawn(encoding);
+        match version {
+            Version::HTTP_09 | Version::HTTP_10 => whole(&mut pieces_rx, WHOLE_BYTES_MAX).await?,
+            _ => received(pieces_rx.recv().await)?,
+        }
     };
     let mut headers = HeaderMap::new();
     let body = match first {
@@ -216,14 +223,14 @@ impl http_body::Body for Streamed {
 }
 
 /// All pieces as one, for clients who cannot tell a body that ends from one that breaks off.
-async fn whole(pieces: &mut Receiver) -> Result<Piece, ApiError> {
+async fn whole(pieces: &mut Receiver, bytes_max: usize) -> Result<Piece, ApiError> {
     let mut body = BytesMut::new();
     loop {
         let Piece { bytes, is_last } = received(pieces.recv().await)?;
-        if body.len() + bytes.len() > WHOLE_BYTES_MAX {
+        if body.len() + bytes.len() > bytes_max {
             return Err(ApiError::invalid(format!(
                 "the answer is longer than {} MiB, the limit of HTTP/1.0: ask with HTTP/1.1, or narrow it with LIMIT",
-                WHOLE_BYTES_MAX >> 20
+                bytes_max >> 20
             )));
         }
         body.extend_from_slice(&bytes);

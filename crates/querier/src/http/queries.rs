@@ -48,6 +48,7 @@ fn told(status: &QueryStatus) -> Value {
         "files_opened": figures.files_opened,
         "rows_scanned": figures.rows_scanned,
         "bytes_scanned": figures.bytes_scanned,
+        "bytes_from_cache": figures.bytes_from_cache,
         "rows_returned": figures.rows_returned,
         "memory_bytes": figures.memory_bytes,
     })

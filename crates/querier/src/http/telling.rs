@@ -14,12 +14,13 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// A figure by the header that tells it.
 type Figure = (HeaderName, fn(&QueryFigures) -> u64);
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 8] = [
     (HeaderName::from_static("x-gigapi-files-planned"), |figures| figures.files_planned),
     (HeaderName::from_static("x-gigapi-files-pruned"), |figures| figures.files_pruned),
     (HeaderName::from_static("x-gigapi-files-opened"), |figures| figures.files_opened),
     (HeaderName::from_static("x-gigapi-rows-scanned"), |figures| figures.rows_scanned),
     (HeaderName::from_static("x-gigapi-bytes-scanned"), |figures| figures.bytes_scanned),
+    (HeaderName::from_static("x-gigapi-bytes-from-cache"), |figures| figures.bytes_from_cache),
     (HeaderName::from_static("x-gigapi-rows-returned"), |figures| figures.rows_returned),
     (HeaderName::from_static("x-gigapi-memory-bytes"), |figures| figures.memory_bytes),
 ];
@@ -27,7 +28,7 @@ const FIGURES: [Figure; 7] = [
 /// What a body that goes on tells after its last piece.
 pub(super) const TRAILERS: HeaderValue = HeaderValue::from_static(
     "x-gigapi-elapsed-ms, x-gigapi-files-planned, x-gigapi-files-pruned, x-gigapi-files-opened, \
-     x-gigapi-rows-scanned, x-gigapi-bytes-scanned, x-gigapi-rows-returned, x-gigapi-memory-bytes",
+     x-gigapi-rows-scanned, x-gigapi-bytes-scanned, x-gigapi-bytes-from-cache, x-gigapi-rows-returned, x-gigapi-memory-bytes",
 );
 
 const ELAPSED: HeaderName = HeaderName::from_static("x-gigapi-elapsed-ms");

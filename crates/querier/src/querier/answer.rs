@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,12 @@ use super::run::Begun;
 use super::running::{QueryFigures, QueryId, QueryTimes, RunningQuery};
 use crate::dialect::duckdb_type;
 use crate::{Error, Result};
+
+/// A short answer has no more values than this.
+const SHORT_VALUES_MAX: usize = 256;
+
+/// And no more bytes.
+const SHORT_BYTES_MAX: usize = 16 << 10;
 
 /// A schema and a stream of batches. Dropping it cancels the query.
 pub struct Answer {
@@ -76,10 +82,23 @@ impl Answer {
         Ok(Self { ready, ..Self::of(self.schema, Vec::new()) })
     }
 
+    /// Whether all rows are here and are few enough that encoding them takes no time to speak of.
+    pub(crate) fn is_short(&self) -> bool {
+        let batches = self.ready.as_slice();
+        let values: usize = batches.iter().map(|batch| batch.num_rows() * batch.num_columns()).sum();
+        let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX);
+        // The bytes are not looked at where the values are too many already.
+        self.rest.is_none()
+            && values <= SHORT_VALUES_MAX
+            && batches.iter().flat_map(RecordBatch::columns).map(bytes).fold(0, usize::saturating_add)
+                <= SHORT_BYTES_MAX
+    }
+
     pub(super) fn running(begun: Begun, rest: Rest, query: Arc<RunningQuery>, cancel: CancelOnDrop) -> Self {
-        let Begun { schema, parameters, first, stale, away } = begun;
+        let Begun { schema, parameters, first, stale, away, is_whole } = begun;
         let ready = Vec::from_iter(first).into_iter();
-        Self { schema, parameters, ready, rest: Some(rest), stale, away, query: Some(query), _cancel: Some(cancel) }
+        let rest = (!is_whole).then_some(rest);
+        Self { schema, parameters, ready, rest, stale, away, query: Some(query), _cancel: Some(cancel) }
     }
 
     /// What the query goes by; `None` if the answer needed no query.

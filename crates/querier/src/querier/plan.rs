@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use gigapi_catalog::Reader;
@@ -14,7 +15,7 @@ use super::running::RunningQuery;
 use super::{Habits, QueryRequest, Shared};
 use crate::dialect::{self, Scope};
 use crate::scan::ScanContext;
-use crate::session::{self, Reads, Request};
+use crate::session::{self, Engine, Reads, Request};
 use crate::unflushed::Holders;
 use crate::{Error, Result};
 
@@ -40,7 +41,8 @@ pub(super) async fn plan(
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
     let interrupt = Interrupt { cancelled: running.cancelled.clone(), time: running.time() };
     let physical = interruptible(physical, &interrupt)?;
-    Ok(Planned { columns, physical, context: state.task_ctx() })
+    let memory: Arc<dyn MemoryPool> = Arc::clone(&running.memory) as _;
+    Ok(Planned { columns, physical, context: Engine::task(&state, memory) })
 }
 
 /// What is known of a statement that was planned and will not run.
@@ -85,6 +87,7 @@ pub(super) async fn logical(
         metadata: Arc::clone(&shared.engine.metadata),
         statistics: Arc::clone(&shared.statistics),
         counters: Arc::clone(&running.counters),
+        memory: Arc::clone(&running.memory) as _,
     });
     let listed = shared.listed();
     let reads = Reads { context: &context, holders, catalog: &shared.components.catalog, running: &listed };
@@ -95,8 +98,7 @@ pub(super) async fn logical(
     }
     dialect::unify(&mut query, &resolved.names)?;
     dialect::expand(&mut query, request.habits, &request.database)?;
-    let memory = Arc::clone(&running.memory);
-    let mut state = shared.engine.session(resolved.catalog, &request.database, request.habits, memory)?;
+    let mut state = shared.engine.session(resolved.catalog, &request.database, request.habits)?;
     state.mark_start_execution();
     let now = shared.components.clock.now();
     state.execution_props_mut().query_execution_start_time = Some(chrono::DateTime::from_timestamp_nanos(now.nanos()));

@@ -31,6 +31,9 @@ use crate::{Error, Result};
 /// How often a query is planned anew.
 const REPLANS_MAX: usize = 2;
 
+/// First batches of more rows are likely to be followed by others.
+const SHORT_ROWS_MAX: usize = 4096;
+
 /// How often it is planned anew because rows were flushed between a writer's view and its rows.
 const OVERTAKEN_MAX: usize = 20;
 
@@ -44,6 +47,8 @@ pub(super) struct Begun {
     pub(super) stale: Option<Duration>,
     /// Writers whose unflushed rows are left out because they could not be asked.
     pub(super) away: Vec<String>,
+    /// Whether the first rows are all there are.
+    pub(super) is_whole: bool,
 }
 
 /// How the answer begins, or why there is none.
@@ -142,6 +147,12 @@ impl Run {
             }
         };
         ending.rows = running.returned(0);
+        if started.begun.is_whole {
+            ending.outcome = "ok";
+            drop(ending);
+            let _ = ready.send(Ok(started.begun));
+            return;
+        }
         if ready.send(Ok(started.begun)).is_err() {
             return;
         }
@@ -302,12 +313,12 @@ async fn attempt_once(
         let first = rows.next().await.transpose()?;
         let schema = Arc::clone(rows.schema());
         let (stale, away) = (reader.stale(), Vec::new());
-        return Ok(Started::whole(Begun { schema, parameters: Vec::new(), first, stale, away }));
+        return Ok(Started::whole(Begun { schema, parameters: Vec::new(), first, stale, away, is_whole: true }));
     }
     if purpose == Purpose::Outline {
         let plan::Outline { columns, parameters } = plan::outline(shared, request, query, reader, running).await?;
         let (stale, away) = (reader.stale(), Vec::new());
-        return Ok(Started::whole(Begun { schema: columns, parameters, first: None, stale, away }));
+        return Ok(Started::whole(Begun { schema: columns, parameters, first: None, stale, away, is_whole: true }));
     }
     let planned = plan::plan(shared, request, query, (reader, holders), running).await?;
     running.planned(&planned.physical);
@@ -317,11 +328,34 @@ async fn attempt_once(
         match rest.next().await.transpose()? {
             Some(batch) if batch.num_rows() == 0 => {}
             first => {
+                let (is_whole, rest) = looked_ahead(first.as_ref(), rest)?;
                 let (stale, away) = (reader.stale(), holders.away().into_values().collect());
-                let begun = Begun { schema, parameters: Vec::new(), first, stale, away };
+                let begun = Begun { schema, parameters: Vec::new(), first, stale, away, is_whole };
                 return Ok(Started { begun, rest });
             }
         }
+    }
+}
+
+/// Whether nothing comes after the first rows, if that can be told without waiting, and what does.
+///
+/// Most answers are one short batch; knowing so spares them the way of those that stream.
+fn looked_ahead(
+    first: Option<&RecordBatch>,
+    mut rest: SendableRecordBatchStream,
+) -> Result<(bool, SendableRecordBatchStream)> {
+    let Some(first) = first else { return Ok((true, rest)) };
+    if first.num_rows() > SHORT_ROWS_MAX {
+        return Ok((false, rest));
+    }
+    match rest.next().now_or_never() {
+        Some(None) => Ok((true, rest)),
+        Some(Some(next)) => {
+            let (schema, next) = (rest.schema(), next?);
+            let rest = futures::stream::iter([Ok(next)]).chain(rest);
+            Ok((false, Box::pin(RecordBatchStreamAdapter::new(schema, rest))))
+        }
+        None => Ok((false, rest)),
     }
 }
 

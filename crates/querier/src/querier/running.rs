@@ -94,6 +94,8 @@ pub struct QueryFigures {
     pub rows_scanned: u64,
     /// Bytes of data files that were asked for.
     pub bytes_scanned: u64,
+    /// Bytes of these that the read cache had, and nothing was asked of a layer for.
+    pub bytes_from_cache: u64,
     /// Rows handed out.
     pub rows_returned: u64,
     /// The most memory held at once for sorting, grouping and joining.
@@ -195,6 +197,7 @@ impl RunningQuery {
             files_opened: count(&counters.files_opened),
             rows_scanned: self.plan.lock().as_ref().map_or(0, rows_scanned),
             bytes_scanned: count(&counters.bytes_read),
+            bytes_from_cache: count(&counters.bytes_cached),
             rows_returned: count(&self.rows),
             memory_bytes: self.memory.peak() as u64,
         }

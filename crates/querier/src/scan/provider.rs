@@ -115,7 +115,7 @@ impl Table {
             table: Arc::clone(&self.view.snapshot.table),
             columns: columns.iter().map(|&index| self.table().columns[index].field_id).collect(),
             range: wanted.range,
-            memory: Arc::clone(&wanted.state.runtime_env().memory_pool),
+            memory: Arc::clone(&self.context.memory),
         };
         let schema = Arc::new(self.schema.project(&columns)?);
         let leaf = UnflushedExec::new(holder.rows(asked).await?, schema, told);

@@ -18,9 +18,10 @@ use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use gigapi_storage::tallied;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::OnceCell;
@@ -32,6 +33,8 @@ pub(crate) struct ReadCounters {
     pub(crate) files_opened: AtomicU64,
     /// Bytes asked of the store.
     pub(crate) bytes_read: AtomicU64,
+    /// Bytes of these that the read cache had.
+    pub(crate) bytes_cached: Arc<AtomicU64>,
     /// Files whose metadata had to be read.
     pub(crate) tails_read: AtomicU64,
     /// Files that planning ruled out by time or statistics.
@@ -134,7 +137,8 @@ async fn read_tail(
     loop {
         let start = meta.size.saturating_sub(wanted);
         counters.bytes_read.fetch_add(meta.size - start, Ordering::Relaxed);
-        let tail = store.get_range(&meta.location, start..meta.size).await.map_err(from_store)?;
+        let tail = tallied(&counters.bytes_cached, store.get_range(&meta.location, start..meta.size));
+        let tail = tail.await.map_err(from_store)?;
         let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
         match reader.try_parse_sized(&tail, meta.size) {
             Ok(()) => return reader.finish(),
@@ -161,10 +165,10 @@ pub(crate) struct CountedReaders {
 impl ParquetFileReaderFactory for CountedReaders {
     fn create_reader(
         &self,
-        _partition_index: usize,
+        partition: usize,
         file: PartitionedFile,
         metadata_size_hint: Option<usize>,
-        _metrics: &ExecutionPlanMetricsSet,
+        metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let hint = file.metadata_size_hint.or(metadata_size_hint).unwrap_or(TAIL_BYTES_DEFAULT);
         Ok(Box::new(CountedReader {
@@ -174,6 +178,7 @@ impl ParquetFileReaderFactory for CountedReaders {
             file: file.object_meta,
             tail_bytes: hint as u64,
             counted: false,
+            shown: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
         }))
     }
 }
@@ -188,6 +193,8 @@ struct CountedReader {
     file: ObjectMeta,
     tail_bytes: u64,
     counted: bool,
+    /// For `EXPLAIN ANALYZE`.
+    shown: Count,
 }
 
 impl CountedReader {
@@ -197,18 +204,24 @@ impl CountedReader {
             self.counters.files_opened.fetch_add(1, Ordering::Relaxed);
         }
         self.counters.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.shown.add(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
 
 impl AsyncFileReader for CountedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
         self.count(range.end - range.start);
-        async move { self.store.get_range(&self.file.location, range).await.map_err(from_store) }.boxed()
+        let read = self.store.get_range(&self.file.location, range);
+        async { tallied(&self.counters.bytes_cached, read).await.map_err(from_store) }.boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
         self.count(ranges.iter().map(|range| range.end - range.start).sum());
-        async move { self.store.get_ranges(&self.file.location, &ranges).await.map_err(from_store) }.boxed()
+        async move {
+            let read = self.store.get_ranges(&self.file.location, &ranges);
+            tallied(&self.counters.bytes_cached, read).await.map_err(from_store)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(

@@ -13,7 +13,7 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use gigapi_model::{FieldId, TableDef};
-use gigapi_storage::{Chunk, ChunkBytes};
+use gigapi_storage::{Chunk, ChunkBytes, tallied};
 use object_store::ObjectStore;
 
 use crate::scan::{CountedReaders, ScanContext};
@@ -115,7 +115,8 @@ impl<'a> OpenFile<'a> {
         let bytes: u64 = all.iter().map(|range| range.end - range.start).sum();
         self.context.counters.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         let location = &self.file.object_meta.location;
-        let fetched = self.context.store.get_ranges(location, &all).await;
+        let read = self.context.store.get_ranges(location, &all);
+        let fetched = tallied(&self.context.counters.bytes_cached, read).await;
         let mut fetched = fetched.map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?.into_iter();
         Ok(of_each
             .iter()

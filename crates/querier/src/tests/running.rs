@@ -105,6 +105,8 @@ async fn an_answer_tells_what_its_query_took() {
     assert_eq!(header("x-gigapi-rows-scanned").as_deref(), Some("2"));
     assert_eq!(header("x-gigapi-rows-returned").as_deref(), Some("1"));
     assert!(header("x-gigapi-bytes-scanned").unwrap().parse::<u64>().unwrap() > 0);
+    // These files are on this machine.
+    assert_eq!(header("x-gigapi-bytes-from-cache").as_deref(), Some("0"));
     assert!(header("server-timing").unwrap().starts_with("queue;dur="));
     assert!(response.body().size_hint().exact().is_some(), "a short answer states its length");
     let wrong = Request::post("/api/v3/query_sql").header("x-gigapi-query-id", "mine").body(Body::empty()).unwrap();
@@ -122,4 +124,22 @@ async fn a_long_answer_tells_it_after_its_last_row() {
     let body = response.into_body().collect().await.unwrap();
     let trailers = body.trailers().unwrap();
     assert_eq!(trailers.get("x-gigapi-rows-returned").unwrap(), "100000");
+}
+
+#[tokio::test]
+async fn explain_shows_the_plan_and_explain_analyze_what_it_took() {
+    let world = World::new().await;
+    world.flush("mydb", "t", &[(DAY, vec![("host", Tag("a")), ("n", Integer(1))])]).await;
+    let querier = world.querier();
+    let text = async |sql: &str| {
+        let response = send(&querier, asking(sql)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{sql}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    let plan = text("EXPLAIN SELECT host, max(n) FROM t GROUP BY host").await;
+    assert!(plan.contains("SeriesFoldExec") && !plan.contains("elapsed_compute"), "{plan}");
+    let analyzed = text("EXPLAIN ANALYZE SELECT n FROM t WHERE n = 1").await;
+    assert!(analyzed.contains("output_rows=1") && analyzed.contains("elapsed_compute="), "{analyzed}");
+    assert!(analyzed.contains("bytes_scanned=") && !analyzed.contains("bytes_scanned=0,"), "{analyzed}");
 }

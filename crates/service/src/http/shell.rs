@@ -41,7 +41,7 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, Retry-After, X-Influxdb-Version, X-Influxdb-Build, X-Influxdb-Error, X-Platform-Error-Code, \
      Grpc-Status, Grpc-Message, Server-Timing, X-GigAPI-Query-Id, X-GigAPI-Elapsed-Ms, X-GigAPI-Files-Planned, \
-     X-GigAPI-Files-Pruned, X-GigAPI-Files-Opened, X-GigAPI-Rows-Scanned, X-GigAPI-Bytes-Scanned, \
+     X-GigAPI-Files-Pruned, X-GigAPI-Files-Opened, X-GigAPI-Rows-Scanned, X-GigAPI-Bytes-Scanned, X-GigAPI-Bytes-From-Cache, \
      X-GigAPI-Rows-Returned, X-GigAPI-Memory-Bytes, X-GigAPI-Stale-Seconds, X-GigAPI-Writers-Away",
 );
 const ANY: HeaderValue = HeaderValue::from_static("*");

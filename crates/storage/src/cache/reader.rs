@@ -15,6 +15,7 @@ use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectSto
 use super::disk::{Block, BlockKey};
 use super::flights::{Failure, Ticket};
 use super::store::NAME;
+use super::tally::Origins;
 use super::{ReadCache, Shape};
 
 /// Blocks looked for on disk at once, by one read.
@@ -28,8 +29,27 @@ pub(super) struct Reader {
     pub(super) path: Path,
     /// What the cache calls it.
     pub(super) object: Arc<str>,
+    /// Where the blocks of this read came from.
+    pub(super) origins: Origins,
     /// Blocks that were brought for this very read: using them is no hit.
     pub(super) brought: RangeInclusive<u32>,
+}
+
+/// A block that somebody waited for, and whether the disk had it.
+#[derive(Debug, Clone)]
+pub(super) struct Landed {
+    block: Block,
+    was_cached: bool,
+}
+
+impl Landed {
+    fn of_disk(block: Block) -> Self {
+        Self { block, was_cached: true }
+    }
+
+    fn of_store(block: Block) -> Self {
+        Self { block, was_cached: false }
+    }
 }
 
 /// No block.
@@ -105,6 +125,11 @@ impl Reader {
             indices.iter().map(|index| self.cache.in_memory(&self.key(*index))).collect();
         let hits = indices.iter().zip(&found).filter(|(index, found)| found.is_some() && !self.brought.contains(index));
         self.cache.counts.add(&self.cache.counts.memory_hits, hits.count() as u64);
+        indices
+            .iter()
+            .zip(&found)
+            .filter(|(_, found)| found.is_some())
+            .for_each(|(at, _)| self.origins.note(*at, true));
         let missing: Vec<usize> = (0..found.len()).filter(|at| found[*at].is_none()).collect();
         if !missing.is_empty() {
             let claims = missing.iter().map(|at| self.cache.flights.claim(self.key(indices[*at])));
@@ -115,18 +140,20 @@ impl Reader {
                 tokio::spawn(self.clone().bring(tickets));
             }
             for (at, flight) in missing.into_iter().zip(flights) {
-                found[at] = Some(flight.await.map_err(|failure| failure.error())?);
+                let Landed { block, was_cached } = flight.await.map_err(|failure| failure.error())?;
+                self.origins.note(indices[at], was_cached);
+                found[at] = Some(block);
             }
         }
         Ok(found.into_iter().flatten().collect())
     }
 
     /// Lands every ticket.
-    async fn bring(self, tickets: Vec<Ticket<BlockKey, Block>>) {
+    async fn bring(self, tickets: Vec<Ticket<BlockKey, Landed>>) {
         let looked = futures::stream::iter(tickets).map(|ticket| async {
             match self.cache.find(&ticket.key).await {
                 Some(block) => {
-                    ticket.land(Ok(block));
+                    ticket.land(Ok(Landed::of_disk(block)));
                     None
                 }
                 None => Some(ticket),
@@ -139,8 +166,8 @@ impl Reader {
     }
 
     /// Neighbours together, not too many.
-    fn runs(&self, missing: Vec<Ticket<BlockKey, Block>>) -> Vec<Vec<Ticket<BlockKey, Block>>> {
-        let mut runs: Vec<Vec<Ticket<BlockKey, Block>>> = Vec::new();
+    fn runs(&self, missing: Vec<Ticket<BlockKey, Landed>>) -> Vec<Vec<Ticket<BlockKey, Landed>>> {
+        let mut runs: Vec<Vec<Ticket<BlockKey, Landed>>> = Vec::new();
         for ticket in missing {
             match runs.last_mut() {
                 Some(run)
@@ -156,7 +183,7 @@ impl Reader {
     }
 
     /// One request for neighbouring blocks.
-    async fn fetch(&self, run: Vec<Ticket<BlockKey, Block>>) {
+    async fn fetch(&self, run: Vec<Ticket<BlockKey, Landed>>) {
         let mut run = VecDeque::from(run);
         if let Err(error) = self.fetch_into(&mut run).await {
             let failure = Failure::from(error);
@@ -167,7 +194,7 @@ impl Reader {
     }
 
     /// Lands and removes the tickets whose blocks have come.
-    async fn fetch_into(&self, run: &mut VecDeque<Ticket<BlockKey, Block>>) -> Result<()> {
+    async fn fetch_into(&self, run: &mut VecDeque<Ticket<BlockKey, Landed>>) -> Result<()> {
         let (Some(first), Some(last)) = (run.front(), run.back()) else { return Ok(()) };
         let wanted = self.range_of(first.key.index).start..self.range_of(last.key.index).end;
         self.cache.counts.add(&self.cache.counts.fetches, 1);
@@ -180,13 +207,13 @@ impl Reader {
         self.cache.learn(&self.object, &answer.meta)?;
         self.cut(answer, run).await?;
         for behind in run.drain(..) {
-            behind.land(Ok(Block(Bytes::new())));
+            behind.land(Ok(Landed::of_store(Block(Bytes::new()))));
         }
         Ok(())
     }
 
     /// Cuts an answer into blocks. A block's bytes are copied once, so that none keeps a whole answer in memory.
-    async fn cut(&self, answer: GetResult, run: &mut VecDeque<Ticket<BlockKey, Block>>) -> Result<()> {
+    async fn cut(&self, answer: GetResult, run: &mut VecDeque<Ticket<BlockKey, Landed>>) -> Result<()> {
         let (size, mut left) = (answer.meta.size, answer.range.end - answer.range.start);
         let mut chunks = answer.into_stream();
         let mut chunk = Bytes::new();
@@ -211,7 +238,7 @@ impl Reader {
             self.cache.counts.add(&self.cache.counts.fetched_bytes, length as u64);
             let block = Block(block.freeze());
             self.cache.keep(ticket.key.clone(), block.clone());
-            ticket.land(Ok(block));
+            ticket.land(Ok(Landed::of_store(block)));
         }
         Ok(())
     }

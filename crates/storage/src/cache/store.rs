@@ -22,6 +22,7 @@ use super::ReadCache;
 use super::assembly::{Assembly, overlap};
 use super::disk::Block;
 use super::reader::{NOTHING, Reader};
+use super::tally::Origins;
 use crate::FilePath;
 
 /// How this store calls itself in errors.
@@ -51,6 +52,7 @@ impl CachedStore {
             store: Arc::clone(&self.inner),
             path: path.clone(),
             object: format!("{}/{path}", self.layer).into(),
+            origins: Origins::default(),
             brought: NOTHING,
         })
     }
@@ -121,8 +123,10 @@ impl Reader {
         while let Some((indices, blocks)) = windows.try_next().await? {
             for (index, Block(block)) in indices.iter().zip(&blocks) {
                 let start = self.range_of(*index).start;
-                for assembly in &mut assemblies {
+                let end = start + block.len() as u64;
+                for (assembly, range) in assemblies.iter_mut().zip(&ranges) {
                     assembly.add(start, block);
+                    self.origins.count(*index, &(range.start.max(start)..range.end.min(end)));
                 }
             }
         }
@@ -163,6 +167,7 @@ impl Reader {
         for (index, Block(block)) in indices.iter().zip(&blocks) {
             let place = self.range_of(*index);
             let wanted = range.start.max(place.start)..range.end.min(place.end);
+            self.origins.count(*index, &wanted);
             let slice = overlap(&wanted, place.start, block);
             let slice = slice.filter(|slice| slice.len() as u64 == wanted.end - wanted.start);
             slices.push(slice.ok_or_else(|| self.wrong(format!("block {index} is short")))?);

@@ -272,6 +272,30 @@ async fn blocks_that_leave_memory_are_found_on_disk() {
 }
 
 #[tokio::test]
+async fn a_reader_is_told_how_many_of_its_bytes_were_here() {
+    let world = World::new(SMALL, 10_000).await;
+    let tally = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let told = || tally.load(Ordering::Relaxed);
+    tallied(&tally, world.range(500..2_500)).await.unwrap();
+    assert_eq!(told(), 0);
+    // Two blocks are here, three come.
+    tallied(&tally, world.range(1_900..5_100)).await.unwrap();
+    assert_eq!(told(), 1_100);
+    let ranges = [0..100, 9_000..9_100];
+    tallied(&tally, world.store.get_ranges(&path(), &ranges)).await.unwrap();
+    assert_eq!(told(), 1_200);
+    tallied(&tally, async { world.get(Some(GetRange::Bounded(0..3_000))).await }).await.unwrap();
+    assert_eq!(told(), 4_200);
+
+    let world = World::new(ON_DISK, 200_000).await;
+    tallied(&tally, world.get(None)).await.unwrap();
+    assert_eq!(told(), 4_200);
+    world.cache.blocks.storage().wait().await;
+    tallied(&tally, world.get(None)).await.unwrap();
+    assert_eq!(told(), 204_200);
+}
+
+#[tokio::test]
 async fn the_disk_holds_no_more_than_it_may() {
     let world = World::new(ON_DISK, 100_000).await;
     for file in 0..60 {

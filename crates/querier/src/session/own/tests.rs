@@ -73,6 +73,7 @@ async fn asked(world: &World, sql: &str) -> (Vec<String>, usize) {
         metadata: Arc::clone(&engine.metadata),
         statistics: Arc::default(),
         counters: Arc::default(),
+        memory: Arc::clone(&engine.memory),
     });
     let sources = Arc::new(Sources::new(context, world.catalog.clone(), Vec::new(), "mydb"));
     let own = [INFORMATION_SCHEMA, SYSTEM].into_iter().flat_map(|schema| {
@@ -82,8 +83,7 @@ async fn asked(world: &World, sql: &str) -> (Vec<String>, usize) {
             .map(move |name| (schema.to_owned(), name.to_owned(), Arc::new(table(name)) as Arc<dyn TableProvider>))
             .collect::<Vec<_>>()
     });
-    let state =
-        engine.session(QueryCatalog::new(own.collect()), "mydb", Habits::DuckDb, Arc::clone(&engine.memory)).unwrap();
+    let state = engine.session(QueryCatalog::new(own.collect()), "mydb", Habits::DuckDb).unwrap();
     let plan = state.create_logical_plan(sql).await.unwrap();
     let plan = state.create_physical_plan(&plan).await.unwrap();
     let rows = collect(plan, state.task_ctx()).await.unwrap();
