@@ -15,6 +15,7 @@ mod conditions;
 mod edges;
 mod exec;
 mod figures;
+mod first_row;
 mod groups;
 mod keys;
 mod rule;
@@ -22,6 +23,7 @@ mod segments;
 mod shape;
 mod unit;
 
+pub(crate) use first_row::FirstRowRule;
 pub(crate) use rule::FoldRule;
 
 #[cfg(test)]

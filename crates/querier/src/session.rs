@@ -29,7 +29,7 @@ pub(crate) use own::{IOX, OWN_SCHEMAS, RunningQuery, tables as own_tables};
 pub(crate) use resolve::{Reads, Request, resolve, similar_table, tables_of};
 
 use crate::scan::MetadataCache;
-use crate::series::FoldRule;
+use crate::series::{FirstRowRule, FoldRule};
 use crate::settings::QueryOptions;
 use crate::{Error, Habits, Result, dialect};
 
@@ -55,6 +55,7 @@ impl Engine {
                 .with_file_formats(Vec::new())
                 .with_table_factories(HashMap::new())
                 .with_type_planner(Arc::new(dialect::TypeNames))
+                .with_optimizer_rule(Arc::new(FirstRowRule))
                 .with_physical_optimizer_rules(rules())
                 .build();
             dialect::register(&mut state)?;

@@ -51,7 +51,7 @@ fn apart(files: Vec<Vec<Row>>) -> Vec<Vec<Row>> {
     files.into_iter().enumerate().map(shift).collect()
 }
 
-const QUESTIONS: [&str; 21] = [
+const QUESTIONS: [&str; 25] = [
     "SELECT host, count(*), count(count), sum(count), min(count), max(count), avg(count) FROM {} GROUP BY host ORDER BY 1",
     "SELECT host, sum(bytes), min(bytes), max(bytes), count(bytes) FROM {} GROUP BY host ORDER BY 1",
     "SELECT host, min(load), max(load), count(load), round(avg(load), 3), round(sum(load), 3) FROM {} GROUP BY host ORDER BY 1",
@@ -69,6 +69,10 @@ const QUESTIONS: [&str; 21] = [
     "SELECT region, sum(count) + max(count) AS x FROM {} GROUP BY region ORDER BY x NULLS FIRST, region LIMIT 2",
     "SELECT host, sum(count) FROM {} WHERE count > 10 GROUP BY host ORDER BY 1",
     "SELECT DISTINCT ON (host) * FROM {} ORDER BY host, time DESC",
+    "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY host ORDER BY time DESC) AS n FROM {}) WHERE n = 1 ORDER BY host",
+    "SELECT host, region, count FROM {} WHERE host <> 'a' QUALIFY row_number() OVER (PARTITION BY host, region ORDER BY time) < 2 ORDER BY 1, 2",
+    "SELECT n, load FROM (SELECT load, note, row_number() OVER (PARTITION BY region ORDER BY time) AS n FROM {}) WHERE 1 = n AND load > 0 ORDER BY 2",
+    "SELECT host, n, count FROM (SELECT *, row_number() OVER (PARTITION BY host ORDER BY time) AS n FROM {} WHERE count > 10) WHERE n <= 1 ORDER BY 1",
     "SELECT host, last_value(count ORDER BY time), last_value(region ORDER BY time), max(count), count(*) FROM {} GROUP BY host ORDER BY 1",
     "SELECT host, first_value(load ORDER BY time), first_value(note ORDER BY time) FROM {} GROUP BY host ORDER BY 1",
     "SELECT host, date_bin(INTERVAL '1 hour', time) AS t, last_value(count ORDER BY time) FROM {} GROUP BY host, t ORDER BY 1, 2",
@@ -114,6 +118,8 @@ async fn what_depends_on_tags_and_time_is_folded_and_nothing_else() {
         "SELECT date_bin(INTERVAL '1 minute', time) AS t, max(count) FROM t WHERE time > '2025-04-24' GROUP BY t",
         "SELECT DISTINCT ON (host) * FROM t ORDER BY host, time DESC",
         "SELECT host, last_value(note ORDER BY time) FROM t GROUP BY host",
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY host ORDER BY time DESC) AS n FROM t) WHERE n = 1",
+        "SELECT x.count FROM t AS x QUALIFY row_number() OVER (PARTITION BY host ORDER BY time) = 1",
     ] {
         assert!(is_folded(&querier, question).await, "{question}");
     }
@@ -125,6 +131,9 @@ async fn what_depends_on_tags_and_time_is_folded_and_nothing_else() {
         "SELECT host, avg(count) FILTER (WHERE count > 1) FROM t GROUP BY host",
         "SELECT date_trunc('month', time) AS m, avg(count) FROM t GROUP BY m",
         "SELECT host, avg(count + 1) FROM t GROUP BY host",
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY host ORDER BY time DESC) AS n FROM t) WHERE n = 2",
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY note ORDER BY time DESC) AS n FROM t) WHERE n = 1",
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY host ORDER BY count DESC) AS n FROM t) WHERE n = 1",
         "SELECT host, last_value(count ORDER BY note) FROM t GROUP BY host",
         "SELECT host, last_value(count ORDER BY time), first_value(count ORDER BY time) FROM t GROUP BY host",
     ] {
