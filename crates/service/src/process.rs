@@ -323,7 +323,11 @@ async fn wait(mut parts: JoinSet<Result<(), BoxError>>, shutdown: Shutdown) -> R
 
 /// The error and its causes, without those whose words an earlier one has taken up.
 pub fn told(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
+    with_causes(error.to_string(), error)
+}
+
+/// What is told of an error, and its causes in the same way.
+pub fn with_causes(mut text: String, error: &(dyn StdError + 'static)) -> String {
     let mut cause = error.source();
     while let Some(current) = cause {
         let words = current.to_string();

@@ -69,14 +69,16 @@ async fn measurements(
         return Ok(json!({ "error": format!("database not found: {database}") }));
     };
     let names = reader.table_names(known).await.map_err(Error::from)?;
-    Ok(listed("measurements", names.iter().map(|name| name.as_str()).skip(offset).take(limit)))
+    let mut names = names.iter().map(|name| name.as_str()).skip(offset).take(limit).peekable();
+    // Where there are none, there is no series.
+    Ok(if names.peek().is_none() { json!({}) } else { listed("measurements", names) })
 }
 
-/// One series with one column; nothing at all where there are no rows.
+/// One series with one column; it has no values where there are no rows.
 fn listed<'a>(name: &str, rows: impl Iterator<Item = &'a str>) -> Value {
     let values: Vec<[&str; 1]> = rows.map(|row| [row]).collect();
     match values.is_empty() {
-        true => json!({}),
+        true => json!({ "series": [{ "name": name, "columns": ["name"] }] }),
         false => json!({ "series": [{ "name": name, "columns": ["name"], "values": values }] }),
     }
 }

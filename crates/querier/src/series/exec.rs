@@ -171,6 +171,7 @@ impl ExecutionPlan for SeriesFoldExec {
             schema: Arc::clone(&schema),
             metrics: BaselineMetrics::new(&self.metrics, partition),
             scanned: MetricBuilder::new(&self.metrics).counter(ROWS_SCANNED, partition),
+            not_folded: MetricBuilder::new(&self.metrics).counter("files_not_folded", partition),
             reservation: Mutex::new(MemoryConsumer::new("fold of series").register(context.memory_pool())),
             folded: Folded::new(&self.shape),
             rows_max: context.session_config().batch_size(),
@@ -197,6 +198,8 @@ struct Worker {
     metrics: BaselineMetrics,
     /// Rows that were folded.
     scanned: Count,
+    /// Files that go the engine's way, which whoever asks for the plan sees.
+    not_folded: Count,
     reservation: Mutex<MemoryReservation>,
     folded: Folded,
     rows_max: usize,
@@ -222,6 +225,7 @@ impl Worker {
                 fold_file(&self.shape, &self.stored, (number, &file), &mut self.folded).await?
             };
             if outcome == Outcome::NotUnderstood {
+                self.not_folded.add(1);
                 let alone = self.generic(file)?.execute(0, Arc::clone(&self.context))?;
                 return Ok(Some((alone, self)));
             }

@@ -1,3 +1,11 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::basic::Encoding;
+use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::schema::types::ColumnPath;
 use gigapi_model::TableKey;
 use proptest::prelude::*;
 
@@ -139,4 +147,38 @@ async fn what_depends_on_tags_and_time_is_folded_and_nothing_else() {
     ] {
         assert!(!is_folded(&querier, question).await, "{question}");
     }
+}
+
+/// The rows in encodings that the fold does not decode.
+fn otherwise_encoded(bytes: Bytes) -> Bytes {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    let schema = Arc::clone(reader.schema());
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).set_encoding(Encoding::DELTA_BYTE_ARRAY);
+    let column = |name: &str| ColumnPath::from(name);
+    let properties = ["time", "count", "load"]
+        .into_iter()
+        .fold(properties, |properties, name| properties.set_column_encoding(column(name), Encoding::PLAIN));
+    let mut out = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut out, schema, Some(properties.build())).unwrap();
+    reader.build().unwrap().for_each(|batch| writer.write(&batch.unwrap()).unwrap());
+    writer.close().unwrap();
+    out.into()
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_understood_goes_the_engines_way_beside_the_others() {
+    let world = World::new().await;
+    let row = |hour: i64, host: &'static str, load: f64| {
+        (DAY + hour * HOUR, vec![("host", Tag(host)), ("count", Integer(hour)), ("load", Float(load))])
+    };
+    let table = world.define("mydb", "t", &[row(0, "a", 0.0)], TableKey::Tags).await;
+    world.commit_next(&table, &[row(1, "a", 1.0), row(2, "b", 2.0)]).await;
+    let rows = [row(3, "a", 3.0), row(4, "c", 4.0)];
+    world.commit_as(&table, &rows, (2, 2), otherwise_encoded).await;
+    let querier = world.querier();
+    let question =
+        "SELECT host, count(*), sum(count), max(load), last_value(load ORDER BY time) FROM t GROUP BY host ORDER BY 1";
+    assert_eq!(ask(&querier, question).await[1..], ["a|2|4|3.0|3.0", "b|1|2|2.0|2.0", "c|1|4|4.0|4.0"]);
+    let plan = ask(&querier, &format!("EXPLAIN ANALYZE {question}")).await.join("\n");
+    assert!(plan.contains("SeriesFoldExec") && plan.contains("files_not_folded=1"), "{plan}");
 }

@@ -129,7 +129,8 @@ async fn a_long_answer_tells_it_after_its_last_row() {
 #[tokio::test]
 async fn explain_shows_the_plan_and_explain_analyze_what_it_took() {
     let world = World::new().await;
-    world.flush("mydb", "t", &[(DAY, vec![("host", Tag("a")), ("n", Integer(1))])]).await;
+    let row = |n: i64| (DAY + n, vec![("host", Tag("a")), ("n", Integer(n))]);
+    world.flush("mydb", "t", &[row(1), row(2)]).await;
     let querier = world.querier();
     let text = async |sql: &str| {
         let response = send(&querier, asking(sql)).await;

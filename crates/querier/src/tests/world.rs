@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::cast;
 use arrow::datatypes::Schema;
+use bytes::Bytes;
 use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, CommitOutcome, Definition, Limits, MemoryCatalog};
 use gigapi_model::{
@@ -155,7 +156,18 @@ impl World {
     }
 
     /// Commits the rows as the writer's sequences from `lo` to `hi`.
-    pub(crate) async fn commit(&self, table: &Arc<TableDef>, rows: &[Row], (lo, hi): (u64, u64)) -> DataFile {
+    pub(crate) async fn commit(&self, table: &Arc<TableDef>, rows: &[Row], interval: (u64, u64)) -> DataFile {
+        self.commit_as(table, rows, interval, |bytes| bytes).await
+    }
+
+    /// The same, in a file that another program wrote again.
+    pub(crate) async fn commit_as(
+        &self,
+        table: &Arc<TableDef>,
+        rows: &[Row],
+        (lo, hi): (u64, u64),
+        written_again: impl Fn(Bytes) -> Bytes,
+    ) -> DataFile {
         let mut rows = rows.to_vec();
         let tags: Vec<&str> = table.tags().map(|tag| tag.name.as_str()).collect();
         rows.sort_by_key(|row| (tags.iter().map(|tag| tag_of(row, tag)).collect::<Vec<_>>(), row.0));
@@ -172,7 +184,8 @@ impl World {
             created_at: self.clock.now(),
             origin: Origin::Flush { writer: self.writer, writer_epoch: self.epoch, lo, hi, part: 0, parts: 1 },
         };
-        let encoded = encode_file(table, &[batch(table, &rows)], &facts).unwrap();
+        let mut encoded = encode_file(table, &[batch(table, &rows)], &facts).unwrap();
+        encoded.bytes = written_again(encoded.bytes);
         let id = FileId::from_uuid(self.ids.timed(self.clock.now()));
         let layer = LayerName::new("default").unwrap();
         let file = encoded.data_file(id, Level::FLUSHED, &layer, &facts);

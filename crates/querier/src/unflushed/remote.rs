@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::{StreamExt, TryStreamExt};
 use gigapi_model::{TableId, TimeRange, WriterId};
+use gigapi_service::process::with_causes;
 use gigapi_service::unflushed::{HELD_ACTION, Held, HeldChunk, HeldRequest, RowsRequest, UNFLUSHED_PATH};
 use parking_lot::Mutex;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -130,24 +131,10 @@ impl RemoteWriter {
             Ok(Err(status)) if status.code() == Code::FailedPrecondition => {
                 Err(Error::Overtaken { writer: self.writer })
             }
-            Ok(Err(status)) => Err(self.away(reason(&status))),
+            Ok(Err(status)) => Err(self.away(with_causes(status.message().to_owned(), &status))),
             Err(_) => Err(self.away(format!("it did not answer within {} s", PATIENCE.as_secs()))),
         }
     }
-}
-
-/// What a status says, and the transport beneath it.
-fn reason(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = std::error::Error::source(status);
-    while let Some(current) = cause {
-        let words = current.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = current.source();
-    }
-    text
 }
 
 fn encoded<T: serde::Serialize>(message: &T) -> Result<bytes::Bytes> {

@@ -41,6 +41,9 @@ async fn what_clients_ask_before_they_write_is_answered_as_influxdb_1_does() {
         answered(&querier, "CREATE DATABASE x; SHOW MEASUREMENTS ON nowhere; SHOW MEASUREMENTS OFFSET 9").await;
     let second = r#"{"error":"database not found: nowhere","statement_id":1}"#;
     assert_eq!(several, format!(r#"{{"results":[{{"statement_id":0}},{second},{{"statement_id":2}}]}}"#));
+    let nothing = World::new().await.querier();
+    let empty = r#"{"results":[{"series":[{"columns":["name"],"name":"databases"}],"statement_id":0}]}"#;
+    assert_eq!(answered(&nothing, "SHOW DATABASES").await, empty);
     let unnamed = answer(&querier, "SHOW MEASUREMENTS", None).await.unwrap().to_string();
     assert_eq!(unnamed, r#"{"results":[{"error":"database name required","statement_id":0}]}"#);
 }
