@@ -67,6 +67,11 @@ async fn every_acknowledged_row_is_seen_whoever_holds_it() {
     assert_eq!(unknown.status, 400);
     assert!(unknown.body.contains("committed, tail, tail_best_effort"), "{}", unknown.body);
 
+    // Nobody without the token is told anything.
+    let path = "/unflushed/arrow.flight.protocol.FlightService/DoAction";
+    let stranger = second.client().post(path, &[("content-type", "application/grpc")], "").await.unwrap();
+    assert_eq!(stranger.header("grpc-status"), Some("16"));
+
     // A writer that stops leaves nothing behind to ask for.
     assert!(first.stop().await.unwrap().success());
     assert_eq!(count(&client, "committed").await, json!("2"));

@@ -13,6 +13,7 @@ use datafusion::common::ParamValues;
 use futures::TryStreamExt;
 use gigapi_catalog::{Catalog, Freshness, Reader};
 use gigapi_model::{Clock, DatabaseName, Ids};
+use gigapi_service::Secret;
 use gigapi_service::settings::Consistency;
 use object_store::ObjectStore;
 use prometheus_client::registry::Registry;
@@ -53,7 +54,7 @@ pub struct QuerierComponents {
     /// Rows that a writer in this process holds.
     pub unflushed: Option<Arc<dyn Unflushed>>,
     /// The header that writers in other processes accept, if they ask for one.
-    pub authorization: Option<String>,
+    pub authorization: Option<Secret>,
     /// Tells statements what `now()` is.
     pub clock: Arc<dyn Clock>,
     /// Names queries that their clients have not named.
@@ -163,7 +164,7 @@ impl Querier {
         let turns = Arc::new(Semaphore::new(components.options.concurrency_max.get()));
         let metrics = QuerierMetrics::register(registry);
         let (statistics, running) = (Arc::default(), Arc::default());
-        let writers = Writers::new(components.authorization.as_deref())?;
+        let writers = Writers::new(components.authorization.as_ref())?;
         let shared = Shared { components, engine, statistics, writers, turns, running, metrics };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::Fingerprint;
 use crate::settings::AuthSettings;
+use crate::{Fingerprint, Secret};
 
 /// Some clients leave the padding of base64 away.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -51,7 +51,7 @@ impl Authenticator {
             .user
             .as_ref()
             .map(|user| Fingerprint::of(format!("{}:{}", user.name.expose(), user.password.expose()).as_bytes()));
-        let token = settings.token.as_ref().map(crate::Secret::fingerprint);
+        let token = settings.token.as_ref().map(Secret::fingerprint);
         let this = Self { user, token };
         if !this.is_required() {
             tracing::warn!(
@@ -161,7 +161,7 @@ fn query_credentials(query: &str) -> Option<(String, String)> {
 
 /// The header with which processes of one installation, whose credentials are the same, call each other; none if
 /// everybody may.
-pub fn own_header(settings: &AuthSettings) -> Option<String> {
+pub fn own_header(settings: &AuthSettings) -> Option<Secret> {
     let user = || settings.user.as_ref().map(|user| basic_header(user.name.expose(), user.password.expose()));
     let is_plain = |token: &str| token.trim() == token && token.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     let token = |token: &str| match is_plain(token) {
@@ -169,7 +169,7 @@ pub fn own_header(settings: &AuthSettings) -> Option<String> {
         // What a header may not hold travels as a password.
         false => basic_header("", token),
     };
-    settings.token.as_ref().map(|secret| token(secret.expose())).or_else(user)
+    settings.token.as_ref().map(|secret| token(secret.expose())).or_else(user).map(Secret::new)
 }
 
 /// The header that carries `name` and `password`, for clients of ours.

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::{StreamExt, TryStreamExt};
 use gigapi_model::{TableId, TimeRange, WriterId};
+use gigapi_service::Secret;
 use gigapi_service::process::with_causes;
 use gigapi_service::unflushed::{HELD_ACTION, Held, HeldChunk, HeldRequest, RowsRequest, UNFLUSHED_PATH};
 use parking_lot::Mutex;
@@ -40,10 +41,15 @@ pub(crate) struct Writers {
 
 impl Writers {
     /// `authorization` is what every process of the installation accepts.
-    pub(crate) fn new(authorization: Option<&str>) -> Result<Self> {
-        let authorization = authorization.map(str::parse).transpose();
-        let authorization = authorization.map_err(|_| Error::internal("the credentials do not fit into a header"))?;
-        Ok(Self { channels: Mutex::default(), authorization })
+    pub(crate) fn new(authorization: Option<&Secret>) -> Result<Self> {
+        let header = |secret: &Secret| -> Result<MetadataValue<Ascii>> {
+            let value = secret.expose().parse();
+            let mut value: MetadataValue<Ascii> =
+                value.map_err(|_| Error::internal("the credentials do not fit into a header"))?;
+            value.set_sensitive(true);
+            Ok(value)
+        };
+        Ok(Self { channels: Mutex::default(), authorization: authorization.map(header).transpose()? })
     }
 
     /// The writers at these addresses. Others are forgotten.
@@ -66,7 +72,9 @@ impl Writers {
 /// A connection that is made when it is used.
 fn connected(address: &str) -> std::result::Result<Channel, String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| error.to_string())?;
-    Ok(endpoint.connect_timeout(PATIENCE).tcp_nodelay(true).connect_lazy())
+    let endpoint = endpoint.connect_timeout(PATIENCE).tcp_nodelay(true);
+    // A host that has gone without a word is noticed, so that the next query asks whoever is there now.
+    Ok(endpoint.http2_keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE).connect_lazy())
 }
 
 /// A writer in another process.
