@@ -30,6 +30,7 @@ pub(crate) struct QuerierMetrics {
     files_pruned: Counter,
     replans: Counter,
     missing_files: Counter,
+    writers_away: Counter,
     pub(crate) active: Gauge,
     pub(crate) waiting: Gauge,
     memory: Gauge,
@@ -46,6 +47,7 @@ impl QuerierMetrics {
             files_pruned: Counter::default(),
             replans: Counter::default(),
             missing_files: Counter::default(),
+            writers_away: Counter::default(),
             active: Gauge::default(),
             waiting: Gauge::default(),
             memory: Gauge::default(),
@@ -57,8 +59,14 @@ impl QuerierMetrics {
         registry.register("query_bytes_read", "Bytes of data files read for queries", m.bytes_read);
         registry.register("query_files_opened", "Data files opened for queries", m.files_opened);
         registry.register("query_files_pruned", "Data files ruled out while planning", m.files_pruned);
-        registry.register("query_replans", "Queries planned anew because a file was replaced", m.replans);
+        registry.register(
+            "query_replans",
+            "Queries planned anew because a file was replaced or rows were flushed",
+            m.replans,
+        );
         registry.register("query_missing_files", "Live data files without an object", m.missing_files);
+        let help = "Writers that queries could not ask for rows which are in no file";
+        registry.register("query_writers_away", help, m.writers_away);
         registry.register("queries_active", "Queries that run", m.active);
         registry.register("queries_waiting", "Queries that wait for their turn", m.waiting);
         registry.register("query_memory_bytes", "Memory that queries hold", m.memory);
@@ -80,6 +88,10 @@ impl QuerierMetrics {
 
     pub(crate) fn file_missing(&self) {
         self.missing_files.inc();
+    }
+
+    pub(crate) fn writers_away(&self, writers: usize) {
+        self.writers_away.inc_by(writers as u64);
     }
 
     pub(crate) fn memory_held(&self, pool: &Arc<dyn MemoryPool>) {

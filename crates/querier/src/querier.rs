@@ -138,7 +138,7 @@ impl Shared {
             registered.retain(|writer, _| sources.iter().all(|own| own.writer() != *writer));
             sources.extend(self.writers.at(&registered));
         }
-        Ok(Holders::new(sources, consistency == Consistency::TailBestEffort, away.clone()))
+        Ok(Holders::new(sources, consistency == Consistency::Tail, away))
     }
 }
 

@@ -360,7 +360,12 @@ async fn open_session(
 /// that want its rows fail until it is up again.
 async fn withdraw(catalog: &dyn Catalog, writer: WriterId) {
     if let Err(error) = catalog.withdraw_writer(writer).await {
-        tracing::warn!(%error, "the catalog could not be told that this writer has no rows left");
+        tracing::warn!(
+            %error,
+            %writer,
+            "the catalog could not be told that this writer has no rows left: queries with consistency=tail fail until it \
+             starts again, or is forgotten with `gigapi catalog writers --forget`"
+        );
     }
 }
 

@@ -253,7 +253,7 @@ async fn start(
 ) -> Result<Started> {
     let consistency = request.consistency.unwrap_or(shared.components.options.consistency);
     let mut vanished: Option<String> = None;
-    let (mut attempt, mut overtaken, mut away) = (0, 0, Away::new());
+    let (mut attempt, mut overtaken, mut without) = (0, 0, Without::default());
     while attempt <= REPLANS_MAX {
         // A file that vanished is looked up in a view that is as new as can be, however old a first one may be; and
         // unflushed rows of others fit only such a view.
@@ -261,23 +261,28 @@ async fn start(
             Consistency::Committed if attempt == 0 => shared.freshness(),
             _ => Freshness::default(),
         };
-        // Whoever only wants to know the columns needs no rows.
-        let holders = match purpose {
-            Purpose::Rows => shared.holders(consistency, &away).await?,
-            Purpose::Describe | Purpose::Outline => Holders::default(),
-        };
+        let holders = holders(shared, purpose, consistency, &mut without).await?;
         let reader = shared.reader(freshness);
         match attempt_once(shared, request, query, purpose, (&reader, &holders), running).await {
-            Ok(_) if consistency == Consistency::Tail && reader.stale().is_some() => return Err(Error::NoTail),
+            Ok(_) if holders.are_all() && reader.stale().is_some() => return Err(Error::NoTail),
+            Ok(mut started) => {
+                started.begun.away = without.told();
+                return Ok(started);
+            }
             Err(Error::Overtaken { .. }) if overtaken < OVERTAKEN_MAX => {
                 shared.metrics.replanned();
                 overtaken += 1;
                 continue;
             }
-            // It answered once and then no more: all of its rows are left out, or the query's tables would not agree.
-            Err(Error::WriterAway { writer, address, .. }) if consistency == Consistency::TailBestEffort => {
-                away.extend(holders.away());
-                away.insert(writer, format!("{writer}@{address}"));
+            Err(Error::WriterAway { writer, address, reason }) => {
+                holders.note_away(writer, &address);
+                let away = holders.away();
+                shared.metrics.writers_away(away.len());
+                if consistency != Consistency::TailBestEffort {
+                    return Err(Error::WriterAway { writer, address, reason });
+                }
+                // Of one that has told of some tables and not of others nothing is taken, or the tables would not agree.
+                without.away.extend(away);
                 continue;
             }
             Err(Error::Vanished { path }) if attempt > 0 && reader.stale().is_some() => {
@@ -292,11 +297,49 @@ async fn start(
                 shared.metrics.replanned();
                 vanished = Some(path);
             }
-            other => return other,
+            Err(error) => return Err(error),
         }
         attempt += 1;
     }
     Err(Error::internal("a query was planned neither once nor again"))
+}
+
+/// What a query goes without because it could not be asked for.
+#[derive(Debug, Default)]
+struct Without {
+    away: Away,
+    /// Whether the catalog could not be asked which writers there are.
+    is_unlisted: bool,
+}
+
+impl Without {
+    /// As an answer tells it.
+    fn told(self) -> Vec<String> {
+        let unlisted = self.is_unlisted.then(|| UNLISTED.to_owned());
+        self.away.into_values().chain(unlisted).collect()
+    }
+}
+
+/// In place of writers that the catalog could not name.
+const UNLISTED: &str = "unlisted: the catalog does not answer";
+
+/// Whom the query asks for unflushed rows. Whoever only wants to know the columns needs none.
+async fn holders(
+    shared: &Shared,
+    purpose: Purpose,
+    consistency: Consistency,
+    without: &mut Without,
+) -> Result<Holders> {
+    if purpose != Purpose::Rows {
+        return Ok(Holders::default());
+    }
+    match shared.holders(consistency, &without.away).await {
+        Err(error) if consistency == Consistency::TailBestEffort && error.kind().is_transient() => {
+            without.is_unlisted = true;
+            shared.holders(Consistency::Committed, &without.away).await
+        }
+        holders => holders,
+    }
 }
 
 async fn attempt_once(
@@ -329,7 +372,7 @@ async fn attempt_once(
             Some(batch) if batch.num_rows() == 0 => {}
             first => {
                 let (is_whole, rest) = looked_ahead(first.as_ref(), rest)?;
-                let (stale, away) = (reader.stale(), holders.away().into_values().collect());
+                let (stale, away) = (reader.stale(), Vec::new());
                 let begun = Begun { schema, parameters: Vec::new(), first, stale, away, is_whole };
                 return Ok(Started { begun, rest });
             }

@@ -134,6 +134,12 @@ async fn without_redis_every_endpoint_and_spelling_is_answered_from_what_is_know
             assert!(told.body.contains("1.5") && told.stale_seconds().is_some(), "{sql}: {}", told.body);
         }
     }
+    // Who holds rows that are in no file cannot be known.
+    let tail = get(&querier, "/query?db=mydb&consistency=tail", "query", "SELECT x FROM cpu").await;
+    assert_eq!(tail.status, StatusCode::SERVICE_UNAVAILABLE, "{}", tail.body);
+    let best = get(&querier, "/query?db=mydb&consistency=tail_best_effort", "query", "SELECT x FROM cpu").await;
+    assert!(best.body.contains("1.5") && best.stale_seconds().is_some(), "{}", best.body);
+    assert!(best.headers["x-gigapi-writers-away"].to_str().unwrap().starts_with("unlisted"), "{:?}", best.headers);
     // What is not known may be there all the same.
     for sql in ["SELECT x FROM disk", "SELECT x FROM unheard", "SELECT x FROM unheard.cpu"] {
         assert_eq!(gigapi(&querier, sql).await.status, StatusCode::SERVICE_UNAVAILABLE, "{sql}");

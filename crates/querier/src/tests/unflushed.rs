@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use gigapi_model::{FieldId, TableDef, TableId, TableKey, TimeRange, Timestamp, WriterId};
 use gigapi_service::settings::Consistency;
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 
 use super::world::*;
 use crate::unflushed::{Produce, RowsWanted, Unflushed, UnflushedError, UnflushedPart, UnflushedView};
@@ -264,7 +265,8 @@ async fn a_writer_that_falls_silent_is_an_error_or_left_out_as_a_whole() {
     buffer.falls_silent = true;
     buffer.held.lock().0 = 1;
     buffer.push(2, &[row(5, "b", 2)]);
-    let querier = world.querier_with(QueryOptions::default(), Some(Arc::new(buffer)));
+    let mut registry = Registry::default();
+    let querier = world.querier_counted(&mut registry, Some(Arc::new(buffer)));
     let asked = |consistency| {
         let sql = "SELECT count(*) FROM t AS a JOIN t AS b ON a.host = b.host";
         querier.query(QueryRequest { consistency: Some(consistency), ..request(sql) })
@@ -274,4 +276,7 @@ async fn a_writer_that_falls_silent_is_an_error_or_left_out_as_a_whole() {
     let answer = asked(Consistency::TailBestEffort).await.unwrap();
     assert_eq!(answer.writers_away(), [format!("{}@writer:1", world.writer)]);
     assert_eq!(lines(answer).await.unwrap()[1], "1");
+    let mut told = String::new();
+    prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
+    assert!(told.contains("query_writers_away_total 2"), "{told}");
 }

@@ -93,7 +93,11 @@ impl World {
     }
 
     pub(crate) fn registered_querier(&self, registry: &mut Registry) -> Querier {
-        let components = self.components(self.store.clone(), QueryOptions::default(), None);
+        self.querier_counted(registry, None)
+    }
+
+    pub(crate) fn querier_counted(&self, registry: &mut Registry, unflushed: Option<Arc<dyn Unflushed>>) -> Querier {
+        let components = self.components(self.store.clone(), QueryOptions::default(), unflushed);
         Querier::new(components, registry).unwrap()
     }
 

@@ -18,35 +18,39 @@ pub(crate) type Away = BTreeMap<WriterId, String>;
 pub(crate) struct Holders {
     /// By writer, each once.
     sources: Vec<Arc<dyn Unflushed>>,
-    /// Whether a query goes on without those that do not answer.
-    is_best_effort: bool,
+    /// Whether the query is to see every row that any of them holds.
+    are_all: bool,
     away: Mutex<Away>,
 }
 
 impl Holders {
-    /// `away` are left out from the start.
-    pub(crate) fn new(mut sources: Vec<Arc<dyn Unflushed>>, is_best_effort: bool, away: Away) -> Self {
+    /// All of `sources` but those that are `away` already.
+    pub(crate) fn new(mut sources: Vec<Arc<dyn Unflushed>>, are_all: bool, away: &Away) -> Self {
         sources.retain(|source| !away.contains_key(&source.writer()));
         sources.sort_by_key(|source| source.writer());
-        Self { sources, is_best_effort, away: Mutex::new(away) }
+        Self { sources, are_all, away: Mutex::default() }
     }
 
-    /// What each of them holds of the table, by writer.
+    pub(crate) fn are_all(&self) -> bool {
+        self.are_all
+    }
+
+    /// What each of them holds of the table, by writer. All are heard before one that does not answer is an error, so
+    /// that a query which goes on without such writers waits for them together.
     pub(crate) async fn views(&self, table: TableId) -> Result<Vec<(Arc<dyn Unflushed>, UnflushedView)>> {
-        let is_away = |source: &&Arc<dyn Unflushed>| self.away.lock().contains_key(&source.writer());
-        let asked: Vec<_> = self.sources.iter().filter(|source| !is_away(source)).collect();
-        let answers = join_all(asked.iter().map(|source| source.view(table))).await;
-        let mut views = Vec::with_capacity(asked.len());
-        for (source, answer) in asked.into_iter().zip(answers) {
-            match answer {
-                Ok(view) => views.push((Arc::clone(source), view)),
-                Err(Error::WriterAway { writer, address, .. }) if self.is_best_effort => {
-                    self.away.lock().insert(writer, format!("{writer}@{address}"));
-                }
-                Err(error) => return Err(error),
+        let answers = join_all(self.sources.iter().map(|source| source.view(table))).await;
+        for answer in &answers {
+            if let Err(Error::WriterAway { writer, address, .. }) = answer {
+                self.note_away(*writer, address);
             }
         }
-        Ok(views)
+        let views = self.sources.iter().zip(answers);
+        views.map(|(source, answer)| Ok((Arc::clone(source), answer?))).collect()
+    }
+
+    /// Notes one that could not be asked.
+    pub(crate) fn note_away(&self, writer: WriterId, address: &str) {
+        self.away.lock().insert(writer, format!("{writer}@{address}"));
     }
 
     /// Who could not be asked.

@@ -284,8 +284,11 @@ async fn a_rebuilt_catalog_is_told_every_key_even_if_the_first_flush_was_committ
         let records = world.catalog.idempotency_records().await.unwrap();
         records.into_iter().map(|record| record.key).collect::<BTreeSet<_>>()
     };
+    // Nor does an emptied catalog know where the writer is reached.
+    world.catalog.withdraw_writer(writer.id()).await.unwrap();
     writer.flusher.round().await;
     assert!(writer.buffer().is_empty());
+    assert_eq!(world.catalog.registered_writers().await.unwrap(), [(writer.id(), "writer:1".to_owned())].into());
     assert!(known().await.is_empty(), "nothing was committed that could have brought it");
     writer.ingest.write(keyed("2")).await.unwrap();
     writer.flusher.round().await;
